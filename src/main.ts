@@ -1,0 +1,106 @@
+// argv[0] → role. One table; each role is imported lazily, so that a role pays only for what it uses.
+import { basename } from "node:path";
+
+/** A role's entry: gets the arguments after its name and resolves to the process's exit code. */
+export type Main = (args: string[], calledAs: string) => Promise<number>;
+
+interface Role {
+  /** The names this role answers to, as argv[0] or as the first argument. */
+  names: readonly string[];
+  about: string;
+  load: () => Promise<{ main: Main }>;
+}
+
+const roles: readonly Role[] = [
+  {
+    names: ["docker"],
+    about: "the client",
+    load: () => import("./roles/docker/main.ts"),
+  },
+  {
+    names: ["dockerd", "docker-engine"],
+    about: "the engine (also: docker daemon)",
+    load: () => import("./compose.ts"),
+  },
+  {
+    names: ["containerd", "docker-containerd"],
+    about: "images, snapshots, tasks",
+    load: () => import("./roles/containerd/main.ts"),
+  },
+  {
+    names: ["ctr", "docker-containerd-ctr"],
+    about: "containerd's client",
+    load: () => import("./roles/ctr/main.ts"),
+  },
+  {
+    names: [
+      "containerd-shim-bunker-v2",
+      "containerd-shim-runc-v2",
+      "shim",
+      "docker-containerd-shim",
+      "containerd-shim",
+    ],
+    about: "keeps one container",
+    load: () => import("./roles/shim/main.ts"),
+  },
+  { names: ["runc", "docker-runc"], about: "the OCI runtime", load: () => import("./roles/runtime/main.ts") },
+  {
+    names: ["install"],
+    about: "lays the symlinks: bunker install --prefix DIR",
+    load: () => import("./install.ts"),
+  },
+];
+
+function usage(): string {
+  const width = Math.max(...roles.map((role) => role.names[0]!.length));
+  return [
+    "Usage: bunker ROLE [ARG...]   (or call it by a role's name through a symlink)",
+    "",
+    "Roles:",
+    ...roles.map(
+      (role) =>
+        `  ${role.names[0]!.padEnd(width)}  ${role.about}${
+          role.names.length > 1 ? ` (also ${role.names.slice(1).join(", ")})` : ""
+        }`,
+    ),
+    "",
+    "bunker --version tells the version, the commit and the specs it speaks.",
+    "",
+  ].join("\n");
+}
+
+async function dispatch(argv0: string, args: string[]): Promise<number> {
+  let name = basename(argv0);
+  let rest = args;
+  if (!roles.some((role) => role.names.includes(name))) {
+    const first = rest[0];
+    if (name.startsWith("bunker") || name === "bun" || name === "node") {
+      if (first === "--version" || first === "version" || first === "-v") {
+        const { versionText } = await import("./version.ts");
+        process.stdout.write(versionText());
+        return 0;
+      }
+      if (first === "--help" || first === "-h" || first === "help") {
+        process.stdout.write(usage());
+        return 0;
+      }
+      name = first ?? "";
+      rest = rest.slice(1);
+    }
+  }
+  // The founding article's time started the engine as `docker daemon`.
+  if (name === "docker" && rest[0] === "daemon") {
+    name = "dockerd";
+    rest = rest.slice(1);
+  }
+  const role = roles.find((candidate) => candidate.names.includes(name));
+  if (!role) {
+    process.stderr.write(`bunker: ${name === "" ? "no role named" : `unknown role "${name}"`}\n${usage()}`);
+    return 64; // sysexits.h EX_USAGE
+  }
+  const { main } = await role.load();
+  return main(rest, name);
+}
+
+const code = await dispatch(process.argv0, process.argv.slice(2));
+process.exitCode = code;

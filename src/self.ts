@@ -1,0 +1,30 @@
+// How a role starts another role of this same program.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+
+export interface SelfCommand {
+  /** Command and leading arguments; append the role's own. */
+  cmd: string[];
+  /** argv[0] that the child shall see (and `ps` shows), for Bun.spawn's `argv0`. */
+  argv0: string;
+}
+
+const source = join(import.meta.dir, "main.ts");
+
+/** Whether this is the compiled single binary and not a checkout run by bun. */
+export const compiled: boolean = !existsSync(source);
+
+/** The command that starts `role` (any of main.ts's role names). */
+export function selfCommand(role: string): SelfCommand {
+  if (compiled) return { cmd: [process.execPath], argv0: role };
+  return { cmd: [process.execPath, source, role], argv0: process.execPath };
+}
+
+/** This process's environment without what could steer a Bun child (BUN_*, NODE_*), plus `extra`. */
+export function childEnvironment(extra: Record<string, string> = {}): Record<string, string> {
+  const environment: Record<string, string> = {};
+  for (const [name, value] of Object.entries(process.env)) {
+    if (value !== undefined && !/^(BUN_|NODE_|npm_)/.test(name)) environment[name] = value;
+  }
+  return { ...environment, ...extra };
+}
