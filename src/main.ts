@@ -102,5 +102,10 @@ async function dispatch(argv0: string, args: string[]): Promise<number> {
   return main(rest, name);
 }
 
+// What steers Bun or Node is not ours to obey, nor to hand on to children: scripts/harden.ts closes what is read before this line.
+for (const name of Object.keys(process.env)) {
+  if (/^(BUN_|NODE_)/.test(name)) delete process.env[name];
+}
+
 const code = await dispatch(process.argv0, process.argv.slice(2));
 process.exitCode = code;

@@ -1,5 +1,5 @@
 // man 2 open, openat2, fcntl; flat C names so that the header test can assert each one.
-export const headers = ["fcntl.h", "linux/openat2.h", "linux/fcntl.h", "sys/stat.h"] as const;
+export const headers = ["fcntl.h", "linux/openat2.h", "sys/stat.h", "linux/fcntl.h"] as const;
 
 export const AT_FDCWD = -100;
 export const AT_SYMLINK_NOFOLLOW = 0x100;
