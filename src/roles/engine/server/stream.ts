@@ -1,0 +1,86 @@
+// Answers that go on: JSON lines and byte streams whose head is sent at once and that stop when the client is gone.
+import type { RouteContext } from "./request.ts";
+
+// ES2026; not in TypeScript's library yet.
+const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
+
+/** JSON with bigints as bare numbers (nanosecond times do not fit a double). */
+export function toJson(value: unknown): string {
+  return JSON.stringify(value, (_key, item: unknown) =>
+    typeof item === "bigint" ? rawJSON(item.toString()) : item,
+  );
+}
+
+/**
+ * Answers 200 at once and then whatever `produce` writes. `produce` gets a `write` that resolves when there is room for more
+ * (backpressure) and a signal that fires when the client or the engine goes. What it throws after that ends the stream;
+ * errors that clients shall see are written in-band by the caller.
+ */
+export function streamBytes(
+  c: RouteContext,
+  options: { contentType: string; shutdown?: AbortSignal },
+  produce: (write: (bytes: Uint8Array | string) => Promise<void>, signal: AbortSignal) => Promise<void>,
+): Response {
+  const gone = new AbortController();
+  const signals = [c.req.raw.signal, gone.signal];
+  if (options.shutdown) signals.push(options.shutdown);
+  const signal = AbortSignal.any(signals);
+  const encoder = new TextEncoder();
+  let wake: (() => void) | undefined;
+  signal.addEventListener("abort", () => wake?.(), { once: true });
+  const body = new ReadableStream<Uint8Array>(
+    {
+      start(controller) {
+        const write = async (bytes: Uint8Array | string): Promise<void> => {
+          if (signal.aborted) throw signal.reason;
+          controller.enqueue(typeof bytes === "string" ? encoder.encode(bytes) : bytes);
+          while ((controller.desiredSize ?? 1) <= 0 && !signal.aborted) {
+            await new Promise<void>((resolve) => {
+              wake = resolve;
+            });
+          }
+        };
+        produce(write, signal)
+          .catch((error: unknown) => {
+            if (!signal.aborted) throw error;
+          })
+          .then(
+            () => closeQuietly(controller),
+            (error: unknown) => {
+              try {
+                controller.error(error);
+              } catch {}
+            },
+          );
+      },
+      pull() {
+        wake?.();
+      },
+      cancel() {
+        gone.abort(new Error("client closed the connection"));
+      },
+    },
+    { highWaterMark: 1 << 20, size: (chunk) => chunk?.byteLength ?? 1 },
+  );
+  return new Response(body, { status: 200, headers: { "Content-Type": options.contentType } });
+}
+
+function closeQuietly(controller: ReadableStreamDefaultController<Uint8Array>): void {
+  try {
+    controller.close();
+  } catch {
+    // The client went first.
+  }
+}
+
+/** JSON lines. dockerd ends each with CR LF in progress streams and with LF in events. */
+export function streamJson(
+  c: RouteContext,
+  options: { shutdown?: AbortSignal; newline?: "\r\n" | "\n" },
+  produce: (write: (value: unknown) => Promise<void>, signal: AbortSignal) => Promise<void>,
+): Response {
+  const newline = options.newline ?? "\r\n";
+  return streamBytes(c, { contentType: "application/json", shutdown: options.shutdown }, (write, signal) =>
+    produce((value) => write(`${toJson(value)}${newline}`), signal),
+  );
+}
