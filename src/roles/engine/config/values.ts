@@ -1,0 +1,108 @@
+// The spellings of configuration values, on the command line and in the file.
+import { z } from "zod";
+import type { DirectiveType } from "./directives.ts";
+import type { RuntimeConfig, Ulimit } from "./types.ts";
+
+/** A configuration that cannot be used. The message is for the person who wrote it. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+/** `name=soft[:hard]`, -1 for unlimited. */
+export function parseUlimit(value: string): Ulimit {
+  const match = /^([a-z]+)=(-?\d+)(?::(-?\d+))?$/.exec(value);
+  if (!match) throw new ConfigError(`invalid ulimit argument: ${value}`);
+  const soft = Number(match[2]);
+  const hard = match[3] === undefined ? soft : Number(match[3]);
+  if (hard !== -1 && (soft === -1 || soft > hard)) {
+    throw new ConfigError(`ulimit soft limit must be less than or equal to hard limit: ${value}`);
+  }
+  return { name: match[1]!, soft, hard };
+}
+
+/** "64M", "1g", "65536" → bytes. */
+export function parseBytes(value: string): number {
+  const match = /^(\d+(?:\.\d+)?) ?([kmgtp])?i?b?$/i.exec(value.trim());
+  if (!match) throw new ConfigError(`invalid size: '${value}'`);
+  const power = " kmgtp".indexOf((match[2] ?? " ").toLowerCase());
+  return Math.trunc(Number(match[1]) * 1024 ** power);
+}
+
+function keyValue(value: string, what: string): [string, string] {
+  const at = value.indexOf("=");
+  if (at < 1) throw new ConfigError(`invalid ${what}: ${value} (expected key=value)`);
+  return [value.slice(0, at), value.slice(at + 1)];
+}
+
+function parsePool(value: string): { base: string; size: number } {
+  const fields = Object.fromEntries(value.split(",").map((part) => keyValue(part, "default address pool")));
+  const size = Number(fields["size"]);
+  if (!fields["base"] || !Number.isInteger(size)) {
+    throw new ConfigError(`invalid default address pool: ${value} (expected base=CIDR,size=N)`);
+  }
+  return { base: fields["base"], size };
+}
+
+/** Flag occurrences → the directive's value. `flag` is for the error. */
+export function fromFlag(type: DirectiveType, values: string[], flag: string): unknown {
+  const last = values.at(-1)!;
+  switch (type) {
+    case "bool": {
+      const word = last.toLowerCase();
+      if (["", "true", "1", "t"].includes(word)) return true;
+      if (["false", "0", "f"].includes(word)) return false;
+      throw new ConfigError(
+        `invalid argument "${last}" for "--${flag}" flag: strconv.ParseBool: parsing "${last}": invalid syntax`,
+      );
+    }
+    case "int":
+      if (!/^[+-]?\d+$/.test(last)) {
+        throw new ConfigError(
+          `invalid argument "${last}" for "--${flag}" flag: strconv.ParseInt: parsing "${last}": invalid syntax`,
+        );
+      }
+      return Number(last);
+    case "string":
+      return last;
+    case "list":
+      return values;
+    case "map":
+      return Object.fromEntries(values.map((value) => keyValue(value, flag)));
+    case "ulimits":
+      return values.map(parseUlimit);
+    case "runtimes":
+      return Object.fromEntries(
+        values.map((value): [string, RuntimeConfig] => {
+          const [name, path] = keyValue(value, "runtime");
+          return [name.trim(), { path: path.trim() }];
+        }),
+      );
+    case "pools":
+      return values.map(parsePool);
+  }
+}
+
+const runtimeFile = z.strictObject({
+  path: z.string().optional(),
+  runtimeArgs: z.array(z.string()).optional(),
+  runtimeType: z.string().optional(),
+  options: z.record(z.string(), z.unknown()).optional(),
+});
+
+const ulimitFile = z.object({ Name: z.string(), Soft: z.number().int(), Hard: z.number().int() });
+
+/** What daemon.json holds for each type, turned into what `fromFlag` gives. */
+export const fileTypes: Readonly<Record<DirectiveType, z.ZodType>> = {
+  bool: z.boolean(),
+  int: z.number().int(),
+  string: z.string(),
+  list: z.array(z.string()),
+  map: z.record(z.string(), z.union([z.string(), z.boolean().transform(String)])),
+  ulimits: z
+    .record(z.string(), ulimitFile)
+    .transform((map): Ulimit[] =>
+      Object.values(map).map((entry) => ({ name: entry.Name, soft: entry.Soft, hard: entry.Hard })),
+    ),
+  runtimes: z.record(z.string(), runtimeFile),
+  pools: z.array(z.object({ base: z.string(), size: z.number().int() })),
+};
