@@ -1,7 +1,6 @@
 // The images as the engine knows them: containerd's image records of our namespace, seen with Docker's names and ids.
-
-import type { DockerImageConfig } from "../../../spec/engine/image.ts";
-import type { RegistryAuth, TransferProgress } from "../../../wire/containerd/services.ts";
+import type { DockerImageConfig, ImageDeleteItem } from "../../../spec/engine/image.ts";
+import type { Descriptor, Image, RegistryAuth, TransferProgress } from "../../../wire/containerd/services.ts";
 
 /** One image: a config digest with all names that lead to it. */
 export interface StoredImage {
@@ -11,6 +10,8 @@ export interface StoredImage {
   repoTags: string[];
   /** "busybox@sha256:…" */
   repoDigests: string[];
+  /** containerd's records that lead here, dangling ones included. */
+  records: Image[];
   /** Digest of what the names point to (an index or a manifest). */
   targetDigest: string;
   /** Digest of the manifest for this platform. */
@@ -18,13 +19,13 @@ export interface StoredImage {
   /** The config blob. */
   config: DockerImageConfig;
   /** Compressed layers in order, with their media types. */
-  layers: { digest: string; mediaType: string; size: number }[];
+  layers: Descriptor[];
   /** Name of the committed snapshot that holds the whole image ("" for an image without layers). */
   chainId: string;
   /** Bytes of the unpacked layers. */
   size: number;
-  createdAt: Date;
-  labels: Record<string, string>;
+  /** When the newest of its names was given. */
+  taggedAt: Date;
 }
 
 export interface PullOptions {
@@ -38,10 +39,15 @@ export interface PullOptions {
 export interface ImageStore {
   /**
    * By id, id prefix, name, name:tag or name@digest.
-   * Throws ApiError 404 "No such image: X", 400 for a malformed reference.
+   * Throws ApiError 404 "No such image: X", 400 "invalid reference format".
    */
   get(nameOrId: string): Promise<StoredImage>;
+  /** Every image, in no order. */
   list(): Promise<StoredImage[]>;
-  /** The name a container made from `nameOrId` shows: the reference as given, or the id when it was one. */
-  pull(reference: string, options?: PullOptions): Promise<StoredImage>;
+  /** Fetches and unpacks. `changed` tells whether the name leads somewhere new. Refusals as ApiError with docker's words. */
+  pull(reference: string, options?: PullOptions): Promise<{ image: StoredImage; changed: boolean }>;
+  /** Gives the image another name. */
+  tag(nameOrId: string, repository: string, tag: string): Promise<void>;
+  /** Untags, and deletes what has no name left. ApiError 409 while in use. */
+  remove(nameOrId: string, options?: { force?: boolean }): Promise<ImageDeleteItem[]>;
 }
