@@ -17,7 +17,8 @@ export const compiled: boolean = !existsSync(source);
 /** The command that starts `role` (any of main.ts's role names). */
 export function selfCommand(role: string): SelfCommand {
   if (compiled) return { cmd: [process.execPath], argv0: role };
-  return { cmd: [process.execPath, source, role], argv0: process.execPath };
+  // The npm package names its binary bun.exe; main.ts knows it as bun.
+  return { cmd: [process.execPath, source, role], argv0: "bun" };
 }
 
 /** This process's environment without what could steer a Bun child (BUN_*, NODE_*), plus `extra`. */
