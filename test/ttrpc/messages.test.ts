@@ -30,6 +30,7 @@ import * as genRuntime from "../../src/wire/gen/types/runtime_pb.ts";
 import * as genTypes from "../../src/wire/gen/types/task_pb.ts";
 import { DecodeError, decode, encode, type Kind, type MessageType } from "../../src/wire/ttrpc/codec.ts";
 import * as events from "../../src/wire/ttrpc/messages/events.ts";
+import * as metrics from "../../src/wire/ttrpc/messages/metrics.ts";
 import * as rpc from "../../src/wire/ttrpc/messages/rpc.ts";
 import * as task from "../../src/wire/ttrpc/messages/task.ts";
 import * as types from "../../src/wire/ttrpc/messages/types.ts";
@@ -60,7 +61,7 @@ for (const module of [
     if (candidate.kind === "message") descriptors.set((value as DescMessage).typeName, value as DescMessage);
   }
 
-const tables = [rpc, events, task, types, wellKnown].flatMap((module) =>
+const tables = [rpc, events, metrics, task, types, wellKnown].flatMap((module) =>
   Object.values(module).filter(
     (value): value is MessageType => typeof value === "object" && "fields" in value,
   ),

@@ -55,7 +55,7 @@ export function message<const F extends Fields>(name: string, fields: F): Messag
 }
 
 const text = new TextEncoder();
-const utf8 = new TextDecoder();
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 class Writer {
   #bytes = new Uint8Array(256);

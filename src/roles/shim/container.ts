@@ -1,0 +1,402 @@
+// The one container of this shim: its init process, its execs, and what each request does to them.
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { traced } from "../../observe/trace.ts";
+import type { JsonLog } from "../../store/jsonlog/writer.ts";
+import { type AnyValue, type Mount, ServiceError } from "../../wire/containerd/services.ts";
+import { timestamp } from "../../wire/ttrpc/messages/well-known.ts";
+import { type Cgroup, cgroupOf, oomKills } from "./cgroup.ts";
+import { writeExitRecord } from "./exit-record.ts";
+import type { Exit, Exits } from "./exits.ts";
+import { checkIdentifier } from "./identifier.ts";
+import { EXEC, type ExecState, INIT, type InitEvent, type InitState, next } from "./lifecycle.ts";
+import { OciRuntime, RuntimeError } from "./oci.ts";
+import { CLOSE_WAIT, LOG_WAIT, ShimProcess } from "./process.ts";
+import type { Publisher } from "./publisher.ts";
+import { mountRootfs, unmountRootfs } from "./rootfs.ts";
+import { saveOptions } from "./saved-options.ts";
+import { openJsonLog, readSpec } from "./spec.ts";
+import { Stdio, type StdioPaths } from "./stdio/stdio.ts";
+
+export interface ContainerOptions {
+  id: string;
+  bundle: string;
+  binary: string;
+  root: string;
+  systemdCgroup: boolean;
+  noPivotRoot: boolean;
+  noNewKeyring: boolean;
+}
+
+const SIGKILL = 9;
+
+/** The runtime's own words, put as containerd's shim puts them. */
+function said(what: string, error: unknown): ServiceError {
+  return new ServiceError("Unknown", `${what}: ${(error as Error).message}`, { cause: error });
+}
+
+export class Container {
+  readonly id: string;
+  readonly bundle: string;
+  readonly init: ShimProcess<InitState>;
+  #execs = new Map<string, ShimProcess<ExecState>>();
+  #execSpecs = new Map<string, AnyValue>();
+  #runtime: OciRuntime;
+  #jsonLog: JsonLog | undefined;
+  #ownPidNamespace = true;
+  #pausing = false;
+  #cgroup: Cgroup | undefined;
+
+  constructor(
+    private readonly options: ContainerOptions,
+    paths: StdioPaths,
+    private readonly exits: Exits,
+    private readonly publisher: Publisher,
+    private readonly onCreated: (init: { pid: number }) => void,
+  ) {
+    this.id = options.id;
+    this.bundle = options.bundle;
+    this.init = new ShimProcess<InitState>("", paths, "created");
+    this.#runtime = new OciRuntime(options, exits);
+  }
+
+  get #rootfs(): string {
+    return join(this.bundle, "rootfs");
+  }
+
+  /** Task.Create: mounts, streams, `runtime create`. On an error nothing is left. */
+  async create(rootfs: readonly Mount[]): Promise<void> {
+    const spec = readSpec(this.bundle);
+    this.#ownPidNamespace = spec.ownPidNamespace;
+    rmSync(join(this.bundle, "exit.json"), { force: true });
+    saveOptions(this.bundle, this.options);
+    mountRootfs(rootfs, this.#rootfs);
+    try {
+      mkdirSync(this.options.root, { recursive: true, mode: 0o711 });
+      this.#jsonLog = openJsonLog(spec);
+      const { init } = this;
+      init.stdio = new Stdio({
+        ...init.paths,
+        direct: this.#ownPidNamespace,
+        jsonLog: this.#jsonLog,
+        directory: this.bundle,
+        socketName: "init-pty",
+      });
+      const pidFile = join(this.bundle, "init.pid");
+      rmSync(pidFile, { force: true });
+      this.#runtime.forgetLog();
+      const { consoleSocket } = init.stdio;
+      await init.exclusively(() =>
+        this.exits.during(async () => {
+          await traced("shim", "runtime create", this.id, () =>
+            this.#runtime.run(
+              [
+                "create",
+                "--bundle",
+                this.bundle,
+                "--pid-file",
+                pidFile,
+                ...(consoleSocket ? ["--console-socket", consoleSocket] : []),
+                ...(this.options.noPivotRoot ? ["--no-pivot"] : []),
+                ...(this.options.noNewKeyring ? ["--no-new-keyring"] : []),
+                this.id,
+              ],
+              init.stdio!.fds,
+            ),
+          );
+          init.pid = this.#readPid(pidFile);
+          this.#cgroup = cgroupOf(init.pid);
+          init.stdio!.started();
+          // Before the exit is claimed: TaskCreate comes before TaskExit, however short the life.
+          this.onCreated(init);
+          this.exits.claim(init.pid, (exit) => void this.#initEnded(exit));
+        }),
+      );
+    } catch (error) {
+      if (this.init.pid > 0) await this.#runtime.run(["delete", "--force", this.id]).catch(() => {});
+      await this.init.stdio?.close(0);
+      this.#jsonLog?.close();
+      unmountRootfs(this.#rootfs);
+      throw error instanceof RuntimeError ? said("OCI runtime create failed", error) : error;
+    }
+  }
+
+  #readPid(path: string): number {
+    const pid = Number(readFileSync(path, "utf8"));
+    if (!Number.isInteger(pid) || pid <= 0) throw new Error(`${path}: the runtime wrote no pid`);
+    return pid;
+  }
+
+  /** The exec of that id, or the init process for "". NotFound. */
+  process(execId: string): ShimProcess<InitState> | ShimProcess<ExecState> {
+    return execId === "" ? this.init : this.#exec(execId);
+  }
+
+  #exec(execId: string): ShimProcess<ExecState> {
+    const exec = this.#execs.get(execId);
+    if (!exec) throw new ServiceError("NotFound", `process does not exist ${execId}`);
+    return exec;
+  }
+
+  /** Execs by id. */
+  get execs(): ReadonlyMap<string, ShimProcess<ExecState>> {
+    return this.#execs;
+  }
+
+  get pausing(): boolean {
+    return this.#pausing;
+  }
+
+  /** A request in the init process's mailbox: refused by the table, or done and the next state taken. */
+  #request<T>(event: InitEvent, work: () => Promise<T>): Promise<T> {
+    return this.init.exclusively(async () => {
+      const after = next(INIT, this.init.state, event);
+      const result = await work();
+      this.init.state = after;
+      return result;
+    });
+  }
+
+  async start(execId: string): Promise<number> {
+    if (execId !== "") return this.#startExec(execId);
+    await this.#request("start", async () => {
+      this.#runtime.forgetLog();
+      try {
+        await traced("shim", "runtime start", this.id, () => this.#runtime.run(["start", this.id]));
+      } catch (error) {
+        throw said("OCI runtime start failed", error);
+      }
+      this.publisher.publish("/tasks/start", { containerId: this.id, pid: this.init.pid });
+    });
+    return this.init.pid;
+  }
+
+  /** Task.Exec: remembers a process to be started. */
+  async addExec(execId: string, paths: StdioPaths, spec: AnyValue): Promise<void> {
+    checkIdentifier(execId);
+    await this.#request("exec", async () => {
+      if (this.#execs.has(execId)) throw new ServiceError("AlreadyExists", `id ${execId}`);
+      this.#execs.set(execId, new ShimProcess<ExecState>(execId, paths, "created"));
+      this.#execSpecs.set(execId, spec);
+      this.publisher.publish("/tasks/exec-added", { containerId: this.id, execId });
+    });
+  }
+
+  async #startExec(execId: string): Promise<number> {
+    const exec = this.#exec(execId);
+    return exec.exclusively(() =>
+      this.exits.during(async () => {
+        const after = next(EXEC, exec.state, "start");
+        next(INIT, this.init.state, "exec");
+        const pidFile = join(this.bundle, `${execId}.pid`);
+        const specFile = join(this.bundle, `${execId}-process.json`);
+        exec.stdio = new Stdio({
+          ...exec.paths,
+          direct: false,
+          directory: this.bundle,
+          socketName: `${execId}-pty`.slice(-90),
+        });
+        try {
+          writeFileSync(specFile, this.#execSpecs.get(execId)!.value, { mode: 0o600 });
+          this.#runtime.forgetLog();
+          const { consoleSocket } = exec.stdio;
+          await traced("shim", "runtime exec", this.id, () =>
+            this.#runtime.run(
+              [
+                "exec",
+                "--process",
+                specFile,
+                "--pid-file",
+                pidFile,
+                "--detach",
+                ...(consoleSocket ? ["--console-socket", consoleSocket] : []),
+                this.id,
+              ],
+              exec.stdio!.fds,
+            ),
+          );
+          exec.pid = this.#readPid(pidFile);
+          exec.stdio.started();
+        } catch (error) {
+          if (exec.pid > 0) process.kill(exec.pid, "SIGKILL");
+          await exec.stdio.close(0);
+          exec.state = "stopped";
+          exec.settle({ exitStatus: 255, exitedAt: performance.timeOrigin + performance.now() });
+          throw said("OCI runtime exec failed", error);
+        } finally {
+          rmSync(specFile, { force: true });
+          rmSync(pidFile, { force: true });
+        }
+        exec.state = after;
+        this.publisher.publish("/tasks/exec-started", { containerId: this.id, execId, pid: exec.pid });
+        this.exits.claim(exec.pid, (exit) => void this.#execEnded(exec, exit));
+        return exec.pid;
+      }),
+    );
+  }
+
+  #initEnded(exit: Exit): Promise<void> {
+    const { init } = this;
+    return init.exclusively(async () => {
+      init.state = next(INIT, init.state, "exit");
+      writeExitRecord(this.bundle, { pid: init.pid, ...exit });
+      // Without a pid namespace of its own the container's other processes outlive init, and hold its streams.
+      if (!this.#ownPidNamespace)
+        await this.#runtime.run(["kill", "--all", this.id, String(SIGKILL)]).catch(() => {});
+      if (this.#cgroup && oomKills(this.#cgroup) > 0)
+        this.publisher.publish("/tasks/oom", { containerId: this.id });
+      await init.stdio?.exited(LOG_WAIT);
+      this.#publishExit("", init.pid, exit);
+      init.settle(exit);
+    });
+  }
+
+  #execEnded(exec: ShimProcess<ExecState>, exit: Exit): Promise<void> {
+    return exec.exclusively(async () => {
+      exec.state = next(EXEC, exec.state, "exit");
+      // Output is not waited for: a process left in the background may hold it open for ever.
+      void exec.stdio?.exited(0);
+      this.#publishExit(exec.id, exec.pid, exit);
+      exec.settle(exit);
+    });
+  }
+
+  #publishExit(execId: string, pid: number, { exitStatus, exitedAt }: Exit): void {
+    this.publisher.publish("/tasks/exit", {
+      containerId: this.id,
+      id: execId || this.id,
+      pid,
+      exitStatus,
+      exitedAt: timestamp(exitedAt),
+    });
+  }
+
+  /** The container's cgroup. FailedPrecondition when it has none that could be found. */
+  get cgroup(): Cgroup {
+    if (!this.#cgroup) throw new ServiceError("FailedPrecondition", "cgroup does not exist");
+    return this.#cgroup;
+  }
+
+  /** Task.Kill. NotFound when the process has finished. */
+  async kill(execId: string, signal: number, all: boolean): Promise<void> {
+    if (execId !== "") {
+      const exec = this.#exec(execId);
+      next(EXEC, exec.state, "kill");
+      exec.signal(signal);
+      return;
+    }
+    if (!all || this.init.state === "deleted") next(INIT, this.init.state, "kill");
+    try {
+      await this.#runtime.run(["kill", ...(all ? ["--all"] : []), this.id, String(signal)]);
+    } catch (error) {
+      const { message } = error as Error;
+      if (/os: process already finished|container not running|no such process/i.test(message))
+        throw new ServiceError("NotFound", "process already finished", { cause: error });
+      if (/does not exist/.test(message))
+        throw new ServiceError("NotFound", "no such container", { cause: error });
+      throw new ServiceError("Unknown", `unknown error after kill: ${message}`, { cause: error });
+    }
+  }
+
+  async pause(): Promise<void> {
+    await this.#request("pause", async () => {
+      this.#pausing = true;
+      try {
+        await this.#runtime.run(["pause", this.id]);
+      } catch (error) {
+        throw said("OCI runtime pause failed", error);
+      } finally {
+        this.#pausing = false;
+      }
+      this.publisher.publish("/tasks/paused", { containerId: this.id });
+    });
+  }
+
+  async resume(): Promise<void> {
+    await this.#request("resume", async () => {
+      try {
+        await this.#runtime.run(["resume", this.id]);
+      } catch (error) {
+        throw said("OCI runtime resume failed", error);
+      }
+      this.publisher.publish("/tasks/resumed", { containerId: this.id });
+    });
+  }
+
+  /** Task.Update: `resources` is the OCI LinuxResources as JSON. */
+  async update(resources: Uint8Array): Promise<void> {
+    await this.#request("update", async () => {
+      const file = join(this.bundle, "update.json");
+      writeFileSync(file, resources, { mode: 0o600 });
+      try {
+        await this.#runtime.run(["update", "--resources", file, this.id]);
+      } catch (error) {
+        throw said("OCI runtime update failed", error);
+      } finally {
+        rmSync(file, { force: true });
+      }
+    });
+  }
+
+  async checkpoint(): Promise<never> {
+    next(INIT, this.init.state, "checkpoint");
+    throw new ServiceError("Unimplemented", "checkpoint is not supported");
+  }
+
+  resize(execId: string, columns: number, rows: number): void {
+    if (execId !== "") next(EXEC, this.#exec(execId).state, "resize");
+    this.process(execId).stdio?.resize(columns, rows);
+  }
+
+  closeIO(execId: string): void {
+    this.process(execId).stdio?.closeStdin();
+  }
+
+  /** Task.Connect: a client is there; perhaps it reads the FIFOs again. */
+  reconnect(): void {
+    this.init.stdio?.reconnect();
+    for (const exec of this.#execs.values()) exec.stdio?.reconnect();
+  }
+
+  /** Task.Delete of an exec. */
+  async deleteExec(execId: string): Promise<{ pid: number; exit: Exit | undefined }> {
+    const exec = this.#exec(execId);
+    return exec.exclusively(async () => {
+      exec.state = next(EXEC, exec.state, "delete");
+      this.#execs.delete(execId);
+      this.#execSpecs.delete(execId);
+      await exec.stdio?.close(CLOSE_WAIT);
+      return { pid: exec.pid, exit: exec.exit };
+    });
+  }
+
+  /** Task.Delete of the container: the runtime's state and the mounts go. */
+  async delete(): Promise<{ pid: number; exit: Exit | undefined }> {
+    const { init } = this;
+    const created = init.state === "created";
+    await init.exclusively(async () => {
+      next(INIT, init.state, "delete");
+      try {
+        // Only stopped containers may be deleted without force; a created one still has its process.
+        await this.#runtime.run(["delete", ...(init.exit ? [] : ["--force"]), this.id]);
+      } catch (error) {
+        if (!/does not exist/.test((error as Error).message)) throw said("OCI runtime delete failed", error);
+      }
+    });
+    if (created) await init.exited;
+    return init.exclusively(async () => {
+      init.state = next(INIT, init.state, "delete");
+      await init.stdio?.close(CLOSE_WAIT);
+      this.#jsonLog?.close();
+      unmountRootfs(this.#rootfs);
+      const { pid, exit } = init;
+      this.publisher.publish("/tasks/delete", {
+        containerId: this.id,
+        pid,
+        exitStatus: exit?.exitStatus,
+        exitedAt: exit && timestamp(exit.exitedAt),
+      });
+      return { pid, exit };
+    });
+  }
+}

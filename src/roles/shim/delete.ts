@@ -1,0 +1,51 @@
+// `delete`: the shim is dead. Whatever it left — processes, the runtime's state, mounts, its socket — goes, and how the
+// container ended is told: as it was recorded, else as killed now.
+import { readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { log } from "../../observe/log.ts";
+import { encode } from "../../wire/ttrpc/codec.ts";
+import { DeleteResponse } from "../../wire/ttrpc/messages/task.ts";
+import { timestamp } from "../../wire/ttrpc/messages/well-known.ts";
+import { shimSocket } from "./address.ts";
+import { readExitRecord } from "./exit-record.ts";
+import { Exits } from "./exits.ts";
+import type { Flags } from "./flags.ts";
+import { checkIdentifier } from "./identifier.ts";
+import { OciRuntime } from "./oci.ts";
+import { unmountRootfs } from "./rootfs.ts";
+import { readOptions } from "./saved-options.ts";
+
+const KILLED = 128 + 9;
+
+function recordedPid(bundle: string): number {
+  try {
+    return Number(readFileSync(join(bundle, "init.pid"), "utf8")) || 0;
+  } catch {
+    return 0;
+  }
+}
+
+export async function deleteDead(flags: Flags): Promise<number> {
+  checkIdentifier(flags.id);
+  const bundle = flags.bundle || process.cwd();
+  const options = readOptions(bundle);
+  if (options) {
+    const runtime = new OciRuntime({ ...options, bundle }, new Exits());
+    try {
+      await runtime.run(["delete", "--force", flags.id]);
+    } catch (error) {
+      // Not knowing such a container is what we want; anything else must not keep the mounts.
+      if (!/does not exist/.test((error as Error).message))
+        log("warning", "runtime delete failed", { error });
+    }
+  }
+  unmountRootfs(join(bundle, "rootfs"));
+  rmSync(shimSocket(flags.address, flags.namespace, flags.id), { force: true });
+  const exit = readExitRecord(bundle) ?? {
+    pid: recordedPid(bundle),
+    exitStatus: KILLED,
+    exitedAt: Date.now(),
+  };
+  process.stdout.write(encode(DeleteResponse, { ...exit, exitedAt: timestamp(exit.exitedAt) }));
+  return 0;
+}

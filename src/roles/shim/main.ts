@@ -1,0 +1,40 @@
+// containerd-shim-bunker-v2: `start` makes a serving shim, `delete` cleans up after a dead one, without an action it serves.
+import { configureLog } from "../../observe/log.ts";
+import { version } from "../../version.ts";
+import { type Flags, parseFlags, UsageError } from "./flags.ts";
+
+export async function main(args: string[], calledAs: string): Promise<number> {
+  let flags: Flags;
+  try {
+    flags = parseFlags(args);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    return 2;
+  }
+  if (flags.version) {
+    process.stdout.write(
+      `${calledAs}:\n  Version:  ${version}\n  Revision: \n  Go version: none (Bun ${Bun.version})\n\n`,
+    );
+    return 0;
+  }
+  if (flags.debug) configureLog({ level: "debug" });
+  try {
+    if (flags.info) return await (await import("./info.ts")).info(calledAs);
+    if (flags.namespace === "") throw new Error("shim namespace cannot be empty");
+    if (flags.id === "") throw new Error("shim id cannot be empty");
+    switch (flags.action) {
+      case "start":
+        return await (await import("./start.ts")).start(flags, calledAs);
+      case "delete":
+        return await (await import("./delete.ts")).deleteDead(flags);
+      case "":
+        return await (await import("./serve.ts")).serve(flags);
+      default:
+        throw new Error(`unknown action ${JSON.stringify(flags.action)}: start or delete`);
+    }
+  } catch (error) {
+    process.stderr.write(`${calledAs}: ${(error as Error).message}\n`);
+    return 1;
+  }
+}

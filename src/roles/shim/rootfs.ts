@@ -1,0 +1,127 @@
+// The mounts that containerd hands over with Create: performed at <bundle>/rootfs, and taken away at the end.
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { isErrno } from "../../../ffi/errno.ts";
+import { cstr, syscall } from "../../../ffi/libc.ts";
+import type { Mount } from "../../wire/containerd/services.ts";
+
+// man 2 mount; the options that are flags, the rest is the file system's data.
+const FLAGS: Readonly<Record<string, readonly [set: number, clear: number]>> = {
+  ro: [1, 0],
+  rw: [0, 1],
+  nosuid: [2, 0],
+  suid: [0, 2],
+  nodev: [4, 0],
+  dev: [0, 4],
+  noexec: [8, 0],
+  exec: [0, 8],
+  sync: [16, 0],
+  async: [0, 16],
+  remount: [32, 0],
+  dirsync: [128, 0],
+  noatime: [1024, 0],
+  atime: [0, 1024],
+  nodiratime: [2048, 0],
+  diratime: [0, 2048],
+  bind: [4096, 0],
+  rbind: [4096 | 16384, 0],
+  relatime: [1 << 21, 0],
+  norelatime: [0, 1 << 21],
+  strictatime: [1 << 24, 0],
+  nostrictatime: [0, 1 << 24],
+  defaults: [0, 0],
+};
+const MS_REMOUNT = 32;
+const MS_BIND = 4096;
+const MNT_DETACH = 2;
+const UMOUNT_NOFOLLOW = 8;
+/** The kernel takes one page of mount data. */
+const PAGE = 4096;
+
+/** A fstab-like option list → mount(2)'s flags and data. */
+export function mountArguments(options: readonly string[]): { flags: number; data: string } {
+  let flags = 0;
+  const data: string[] = [];
+  for (const option of options) {
+    const flag = FLAGS[option];
+    if (flag) flags = (flags | flag[0]) & ~flag[1];
+    else data.push(option);
+  }
+  return { flags, data: data.join(",") };
+}
+
+function mount(source: string, target: string, type: string, flags: number, data: string): void {
+  syscall(
+    "mount",
+    target,
+    cstr(source || "none"),
+    cstr(target),
+    type ? cstr(type) : null,
+    flags,
+    data ? cstr(data) : null,
+  );
+}
+
+/**
+ * Overlay options over a page long: lowerdir is shortened by mounting from the layers' common parent directory,
+ * as containerd does. Returns the directory to stand in and the shorter data.
+ */
+export function shortened(data: string): { directory: string; data: string } | undefined {
+  const parts = data.split(",");
+  const at = parts.findIndex((part) => part.startsWith("lowerdir="));
+  if (at < 0) return undefined;
+  const layers = parts[at]!.slice("lowerdir=".length).split(":");
+  const segments = layers.map((layer) => layer.split("/"));
+  let depth = 0;
+  while (segments.every((s) => depth < s.length - 1 && s[depth] === segments[0]![depth])) depth++;
+  const directory = segments[0]!.slice(0, depth).join("/");
+  if (directory === "") return undefined;
+  const relative = layers.map((layer) => layer.slice(directory.length + 1));
+  return { directory, data: parts.with(at, `lowerdir=${relative.join(":")}`).join(",") };
+}
+
+function mountOne({ type, source, target = "", options }: Mount, rootfs: string): void {
+  const where = target ? join(rootfs, target) : rootfs;
+  const { flags, data } = mountArguments(options);
+  if (data.length < PAGE) mount(source, where, type, flags, data);
+  else {
+    const shorter = shortened(data);
+    if (!shorter || shorter.data.length >= PAGE)
+      throw new Error(`mount ${where}: ${data.length} bytes of options, at most ${PAGE - 1} fit`);
+    const home = process.cwd();
+    process.chdir(shorter.directory);
+    try {
+      mount(source, where, type, flags, shorter.data);
+    } finally {
+      process.chdir(home);
+    }
+  }
+  // A bind mount takes its own flags only when mounted a second time.
+  if (flags & MS_BIND && flags & ~(MS_BIND | 16384)) mount(source, where, type, flags | MS_REMOUNT, "");
+}
+
+/** Performs the mounts in order; on an error takes back those already done. */
+export function mountRootfs(mounts: readonly Mount[], rootfs: string): void {
+  if (mounts.length === 0) return;
+  mkdirSync(rootfs, { recursive: true, mode: 0o711 });
+  try {
+    for (const each of mounts) mountOne(each, rootfs);
+  } catch (error) {
+    unmountRootfs(rootfs);
+    throw error;
+  }
+}
+
+/** Takes away every mount at `rootfs`. No error when there is none, or no such directory. */
+export function unmountRootfs(rootfs: string): void {
+  for (;;) {
+    try {
+      syscall("umount2", rootfs, cstr(rootfs), UMOUNT_NOFOLLOW);
+    } catch (error) {
+      if (isErrno(error, "EINVAL", "ENOENT")) return;
+      if (!isErrno(error, "EBUSY")) throw error;
+      // Somebody looks into it; it goes when they leave.
+      syscall("umount2", rootfs, cstr(rootfs), UMOUNT_NOFOLLOW | MNT_DETACH);
+    }
+  }
+}

@@ -1,0 +1,48 @@
+// The serving shim: started by `start` with the listening socket as descriptor 3. It ends when containerd says so and
+// nothing is left to keep; until then no signal but SIGKILL ends it.
+import { rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { F_SETFD, FD_CLOEXEC } from "../../../ffi/constants/fcntl.ts";
+import { syscall } from "../../../ffi/libc.ts";
+import { becomeSubreaper } from "../../../ffi/wait.ts";
+import { log } from "../../observe/log.ts";
+import { TaskV2, TaskV3 } from "../../wire/ttrpc/messages/task.ts";
+import { TtrpcServer } from "../../wire/ttrpc/server.ts";
+import { shimSocket } from "./address.ts";
+import { Exits } from "./exits.ts";
+import type { Flags } from "./flags.ts";
+import { Publisher } from "./publisher.ts";
+import { TaskService } from "./service.ts";
+
+const LISTENER = 3;
+/** How long the last events may take to be delivered before the shim ends anyway. */
+const FLUSH = 5000;
+
+export async function serve(flags: Flags): Promise<number> {
+  if (flags.bundle) process.chdir(flags.bundle);
+  becomeSubreaper();
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGPIPE"] as const) process.on(signal, () => {});
+  syscall("fcntl", "the listening socket (descriptor 3)", LISTENER, F_SETFD, FD_CLOEXEC);
+
+  const exits = new Exits();
+  const ttrpcAddress = process.env["TTRPC_ADDRESS"] || `${flags.address}.ttrpc`;
+  const publisher = new Publisher(flags.namespace, ttrpcAddress);
+  const over = Promise.withResolvers<void>();
+  const service = new TaskService({
+    namespace: flags.namespace,
+    runtimeRoot: join(dirname(flags.address.replace(/^unix:\/\//, "")), "runc"),
+    exits,
+    publisher,
+    onShutdown: over.resolve,
+  });
+  const server = new TtrpcServer((error) => log("warning", "a connection was ended", { error }));
+  server.register(TaskV2, service.handlers).register(TaskV3, service.handlers);
+  server.listen({ fd: LISTENER });
+
+  await over.promise;
+  const lost = await publisher.flush(FLUSH);
+  if (lost > 0) log("error", "events could not be delivered", { lost });
+  rmSync(shimSocket(flags.address, flags.namespace, flags.id), { force: true });
+  server.close();
+  process.exit(0);
+}

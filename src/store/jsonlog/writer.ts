@@ -1,0 +1,102 @@
+// The json-file log on disk: appends, and rotates by size. One write(2) for each chunk of output.
+import { closeSync, fstatSync, mkdirSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
+import { wallClock } from "../../../ffi/wait.ts";
+import { encoder, LineEncoder, rfc3339Nano } from "./encode.ts";
+
+export type LogStream = "stdout" | "stderr";
+
+export interface JsonLogOptions {
+  /** Bytes after which the file is rotated; -1 (or 0): never. */
+  maxSize?: number;
+  /** Files kept, the current one included. */
+  maxFile?: number;
+  mode?: number;
+}
+
+const NEWLINE = 10;
+
+export class JsonLog {
+  #fd: number;
+  #size = 0;
+  #encoders: Record<LogStream, LineEncoder> = {
+    stdout: new LineEncoder("stdout"),
+    stderr: new LineEncoder("stderr"),
+  };
+  readonly #maxSize: number;
+  readonly #maxFile: number;
+  readonly #mode: number;
+
+  /** Opens (creates) the file. A line that a crash cut short is ended, so that it stays one bad line. */
+  constructor(
+    readonly path: string,
+    options: JsonLogOptions = {},
+  ) {
+    this.#maxSize = options.maxSize ?? -1;
+    this.#maxFile = Math.max(1, options.maxFile ?? 1);
+    this.#mode = options.mode ?? 0o640;
+    mkdirSync(dirname(path), { recursive: true, mode: 0o710 });
+    this.#fd = this.#open();
+    const last = new Uint8Array(1);
+    if (this.#size > 0 && readSync(this.#fd, last, 0, 1, this.#size - 1) === 1 && last[0] !== NEWLINE)
+      this.#append(new Uint8Array([NEWLINE]));
+  }
+
+  #open(): number {
+    const fd = openSync(this.path, "a+", this.#mode);
+    this.#size = fstatSync(fd).size;
+    return fd;
+  }
+
+  /** Logs output as it came. Throws when the disk does not take it (ENOSPC …); that output is then not logged. */
+  write(stream: LogStream, chunk: Uint8Array): void {
+    const text = this.#encoders[stream].push(chunk, rfc3339Nano(wallClock()));
+    if (text !== "") this.#append(encoder.encode(text));
+  }
+
+  /** The stream has ended: its unfinished last line is written as it is. */
+  end(stream: LogStream): void {
+    const text = this.#encoders[stream].flush(rfc3339Nano(wallClock()));
+    if (text !== "") this.#append(encoder.encode(text));
+  }
+
+  close(): void {
+    if (this.#fd < 0) return;
+    closeSync(this.#fd);
+    this.#fd = -1;
+  }
+
+  #append(bytes: Uint8Array): void {
+    let rest = bytes;
+    while (rest.length > 0) {
+      if (this.#maxSize > 0 && this.#size >= this.#maxSize) this.#rotate();
+      let part = rest;
+      if (this.#maxSize > 0 && this.#size + rest.length > this.#maxSize) {
+        // Up to and with the entry that fills the file.
+        const end = rest.indexOf(NEWLINE, Math.max(0, this.#maxSize - this.#size - 1));
+        if (end >= 0) part = rest.subarray(0, end + 1);
+      }
+      for (let at = 0; at < part.length; ) {
+        const taken = writeSync(this.#fd, part, at);
+        at += taken;
+        this.#size += taken;
+      }
+      rest = rest.subarray(part.length);
+    }
+  }
+
+  /** path.N-2 → path.N-1, …, path → path.1, oldest first, so that a crash in between loses nothing that should stay. */
+  #rotate(): void {
+    closeSync(this.#fd);
+    const name = (n: number) => (n === 0 ? this.path : `${this.path}.${n}`);
+    rmSync(name(this.#maxFile - 1), { force: true });
+    for (let n = this.#maxFile - 1; n > 0; n--) {
+      try {
+        renameSync(name(n - 1), name(n));
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      }
+    }
+    this.#fd = this.#open();
+  }
+}
