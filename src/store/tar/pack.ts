@@ -1,0 +1,157 @@
+// Packs a directory tree into a tar stream: `docker export`, `docker cp` out of a container.
+import { readSync } from "node:fs";
+import { O_NOFOLLOW } from "../../../ffi/arch/index.ts";
+import {
+  O_NONBLOCK,
+  O_RDONLY,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFLNK,
+  S_IFREG,
+} from "../../../ffi/constants/fcntl.ts";
+import { isErrno } from "../../../ffi/errno.ts";
+import type { Fd } from "../../../ffi/fd.ts";
+import {
+  attributes,
+  type ByteName,
+  type FileStat,
+  namesIn,
+  openDirectory,
+  openName,
+  readLink,
+  statAt,
+  toByteName,
+} from "../../../ffi/tree.ts";
+import { END, encodeHeader, paddingOf } from "./encode.ts";
+import type { EntryType, TarEntry } from "./entry.ts";
+
+const TYPES: ReadonlyMap<number, EntryType> = new Map<number, EntryType>([
+  [S_IFREG, "file"],
+  [S_IFDIR, "directory"],
+  [S_IFLNK, "symlink"],
+  [S_IFCHR, "char"],
+  [S_IFBLK, "block"],
+  [S_IFIFO, "fifo"],
+]);
+
+const CHUNK = 1 << 20;
+
+/** Attributes that belong to the file and not to the host it lies on. */
+const kept = (attribute: ByteName) => attribute === "security.capability" || attribute.startsWith("user.");
+
+export interface PackOptions {
+  /** In front of every name, e.g. "etc/" for a part of a tree; the root itself is left out without it. */
+  prefix?: string;
+  signal?: AbortSignal;
+}
+
+/**
+ * The tree below `root` as a tar archive, in chunks of at most 1 MiB: names in byte order without a leading "./",
+ * directories with a trailing slash, hard links once as a file and then as links, no sockets (as `docker export`).
+ * A file that changes its length meanwhile keeps the one it had when its turn came.
+ */
+export async function* packTree(root: string, options: PackOptions = {}): AsyncGenerator<Uint8Array> {
+  using directory = openName(-100, toByteName(root), O_RDONLY);
+  const prefix = toByteName(options.prefix ?? "");
+  const seen = new Map<string, ByteName>();
+  if (prefix !== "") yield encodeHeader(entryOf(directory, "", prefix, statAt(directory, "")!));
+  yield* packDirectory(directory, prefix, seen, options.signal);
+  yield END;
+}
+
+async function* packDirectory(
+  dir: Fd,
+  prefix: ByteName,
+  seen: Map<string, ByteName>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
+  for (const name of namesIn(dir)) {
+    signal?.throwIfAborted();
+    const stat = statAt(dir, name);
+    if (!stat || !TYPES.has(stat.type)) continue;
+    const path = prefix + name;
+    if (stat.type === S_IFDIR) {
+      let directory: Fd;
+      try {
+        directory = openDirectory(dir, name);
+      } catch (error) {
+        if (isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) continue;
+        throw error;
+      }
+      using open = directory;
+      yield encodeHeader(entryOf(dir, name, `${path}/`, stat));
+      yield* packDirectory(open, `${path}/`, seen, signal);
+      continue;
+    }
+    const entry = entryOf(dir, name, path, stat);
+    if (stat.links > 1) {
+      const inode = `${stat.dev}/${stat.ino}`;
+      const first = seen.get(inode);
+      if (first !== undefined) {
+        yield encodeHeader({ ...entry, type: "link", linkName: first, size: 0, attributes: new Map() });
+        continue;
+      }
+      seen.set(inode, path);
+    }
+    if (entry.type !== "file") {
+      yield encodeHeader(entry);
+      continue;
+    }
+    yield* packFile(dir, name, entry);
+  }
+}
+
+/** Header and data, small files in one chunk. */
+async function* packFile(dir: Fd, name: ByteName, entry: TarEntry): AsyncGenerator<Uint8Array> {
+  // O_NONBLOCK: should a FIFO have taken the file's place, opening it must not wait for a writer.
+  using file = openName(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  const header = encodeHeader(entry);
+  let chunk = Buffer.alloc(Math.min(CHUNK, header.length + entry.size + paddingOf(entry.size)));
+  chunk.set(header);
+  let used = header.length;
+  let left = entry.size;
+  let pad = paddingOf(entry.size);
+  let ended = false;
+  while (left > 0 || pad > 0) {
+    if (used === chunk.length) {
+      yield chunk;
+      // The consumer may still hold the last one: a new buffer each.
+      chunk = Buffer.alloc(Math.min(CHUNK, left + pad));
+      used = 0;
+    }
+    if (left > 0) {
+      const want = Math.min(left, chunk.length - used);
+      const got: number = ended ? 0 : readSync(file.number, chunk, used, want, null);
+      // Cut short meanwhile: zeros (which the buffer holds) keep the promised length, as GNU tar does.
+      ended ||= got === 0;
+      used += ended ? want : got;
+      left -= ended ? want : got;
+    } else {
+      const step = Math.min(pad, chunk.length - used);
+      used += step;
+      pad -= step;
+    }
+  }
+  yield chunk.subarray(0, used);
+}
+
+function entryOf(dir: Fd, name: ByteName, path: ByteName, stat: FileStat): TarEntry {
+  const type = TYPES.get(stat.type)!;
+  const device = type === "char" || type === "block";
+  const found = type === "symlink" ? [] : [...attributes(dir, name)].filter(([attribute]) => kept(attribute));
+  return {
+    name: path,
+    type,
+    mode: stat.mode & 0o7777,
+    uid: stat.uid,
+    gid: stat.gid,
+    size: type === "file" ? stat.size : 0,
+    mtime: stat.mtime,
+    linkName: type === "symlink" ? readLink(dir, name) : "",
+    devMajor: device ? stat.rdevMajor : 0,
+    devMinor: device ? stat.rdevMinor : 0,
+    attributes: new Map(found),
+  };
+}
