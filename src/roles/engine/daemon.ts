@@ -1,0 +1,164 @@
+// dockerd as a process: from its command line to "API listen on …", and down again.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { configureLog, log } from "../../observe/log.ts";
+import { commit, version } from "../../version.ts";
+import type { Services } from "../../wire/containerd/services.ts";
+import { assembleEngine } from "./assemble.ts";
+import { type Held, holdPidfile } from "./config/pidfile.ts";
+import { reloadConfig } from "./config/reload.ts";
+import type { EngineConfig } from "./config/types.ts";
+import type { ContainersPort, Engine } from "./engine.ts";
+import type { Networks } from "./network/types.ts";
+import { type ApiServer, type ContainerApi, serveApi } from "./server/serve.ts";
+
+/** A containerd, in this process or behind a socket. */
+export interface ContainerdHandle {
+  services: Services;
+  /** Serves gRPC on an address; absent when it is not ours to serve. */
+  serve?(address: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What the composition root puts in. */
+export interface DaemonParts {
+  openContainerd(config: EngineConfig, address: string): Promise<ContainerdHandle>;
+  openNetworks(config: EngineConfig): Promise<Networks>;
+  createContainers(engine: Engine): Promise<ContainersPort>;
+  containerApi(engine: Engine): ContainerApi;
+}
+
+/** Where containerd is reached: the one that was named, or our own below the exec root. */
+export function containerdAddress(config: EngineConfig): string {
+  return config.containerd ?? join(config.execRoot, "containerd", "containerd.sock");
+}
+
+interface Running {
+  engine: Engine;
+  api: ApiServer;
+  containerd: ContainerdHandle;
+  networks: Networks;
+}
+
+async function bringUp(config: EngineConfig, parts: DaemonParts, shutdown: AbortSignal): Promise<Running> {
+  const address = containerdAddress(config);
+  const [containerd, networks] = await Promise.all([
+    parts.openContainerd(config, address),
+    parts.openNetworks(config),
+  ]);
+  await containerd.serve?.(address);
+  log("debug", "containerd is there", { address, inProcess: config.containerd === undefined });
+  const engine = await assembleEngine({
+    config,
+    services: containerd.services,
+    networks,
+    containerdAddress: address,
+    shutdown,
+    createContainers: parts.createContainers,
+  });
+  log("info", "Loading containers: start.");
+  await networks.start(await engine.containers.load());
+  await engine.containers.resume();
+  log("info", "Loading containers: done.");
+  log("info", "Docker daemon", { commit, "storage-driver": config.snapshotter, version });
+  log("info", "Daemon has completed initialization");
+  const api = await serveApi(engine, parts.containerApi(engine));
+  for (const where of api.addresses) log("info", `API listen on ${where}`);
+  return { engine, api, containerd, networks };
+}
+
+/** Goes on after an error: each part is told to stop whatever became of the others. */
+async function takeDown({ engine, api, containerd, networks }: Running, stop: () => void): Promise<void> {
+  api.close();
+  stop();
+  const steps: [string, () => Promise<void>][] = [
+    ["containers", () => engine.containers.stop()],
+    ["networks", () => networks.stop()],
+    ["containerd", () => containerd.close()],
+  ];
+  for (const [what, step] of steps) {
+    try {
+      await step();
+    } catch (error) {
+      log("error", `Stopping ${what} failed`, { error: error as Error });
+    }
+  }
+}
+
+// SIGUSR1, as dockerd's goroutine dump: what this process holds, for a bug report.
+function dump(engine: Engine): void {
+  const path = join(
+    engine.config.execRoot,
+    `engine-dump-${new Date().toISOString().replaceAll(":", "")}.log`,
+  );
+  const report = {
+    version,
+    commit,
+    bun: Bun.version,
+    memory: process.memoryUsage(),
+    resources: process.getActiveResourcesInfo(),
+    containers: engine.containers.counts(),
+    eventListeners: engine.events.listeners,
+  };
+  writeFileSync(path, `${JSON.stringify(report, null, 2)}\n`, { mode: 0o600 });
+  log("info", `state written to ${path}`);
+}
+
+// Resolves with the signal's name when it is time to go.
+function untilTold(engine: Engine): Promise<NodeJS.Signals> {
+  process.on("SIGHUP", () => reloadConfig(engine));
+  process.on("SIGUSR1", () => dump(engine));
+  process.on("SIGPIPE", () => {});
+  return new Promise((resolve) => {
+    let times = 0;
+    for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT"] as const) {
+      process.on(signal, () => {
+        times++;
+        if (times === 1) resolve(signal);
+        // dockerd: the third one means it.
+        if (times === 3) {
+          log("info", "Forcing docker daemon shutdown without cleanup; 3 interrupts received");
+          process.exit(128);
+        }
+      });
+    }
+  });
+}
+
+const WORDS: Partial<Record<NodeJS.Signals, string>> = {
+  SIGTERM: "terminated",
+  SIGINT: "interrupt",
+  SIGQUIT: "quit",
+};
+
+function prepareDirectories(config: EngineConfig): void {
+  process.umask(0o022);
+  mkdirSync(config.dataRoot, { recursive: true, mode: 0o710 });
+  mkdirSync(config.execRoot, { recursive: true, mode: 0o711 });
+}
+
+/** Runs the daemon until a signal ends it. Throws what keeps it from starting. */
+export async function runDaemon(config: EngineConfig, parts: DaemonParts): Promise<number> {
+  configureLog({ level: config.logLevel === "warn" ? "warning" : config.logLevel, format: config.logFormat });
+  log("info", "Starting up");
+  prepareDirectories(config);
+  const held: Held = holdPidfile(config.pidfile, config.dataRoot);
+  const shutdown = new AbortController();
+  try {
+    // A request that went wrong in a way nobody thought of must not take the containers' engine down.
+    process.on("uncaughtException", (error) =>
+      log("error", "Uncaught exception", { error, stack: error.stack }),
+    );
+    process.on("unhandledRejection", (error) =>
+      log("error", "Unhandled rejection", { error, stack: (error as Error | undefined)?.stack }),
+    );
+    const running = await bringUp(config, parts, shutdown.signal);
+    const signal = await untilTold(running.engine);
+    log("info", `Processing signal '${WORDS[signal] ?? signal}'`);
+    await takeDown(running, () => shutdown.abort(new Error("the engine is shutting down")));
+    log("info", "Daemon shutdown complete");
+    return 0;
+  } finally {
+    held.release();
+  }
+}

@@ -1,0 +1,50 @@
+// The API on its addresses.
+import type { Hono } from "hono";
+import type { Engine } from "../engine.ts";
+import { imageRoutes } from "../images/routes.ts";
+import { networkRoutes } from "../system/network-routes.ts";
+import { systemRoutes } from "../system/routes.ts";
+import { swarmRoutes } from "../system/swarm.ts";
+import { volumeRoutes } from "../volumes/routes.ts";
+import { createApp } from "./app.ts";
+import type { HijackRoute } from "./hijack.ts";
+import { createHttpServer } from "./http.ts";
+import { openListeners } from "./listen.ts";
+import type { RouteEnv } from "./request.ts";
+
+export interface ApiServer {
+  addresses: string[];
+  /** Takes no new connection; those that are open end by the engine's shutdown signal. */
+  close(): void;
+}
+
+/** What the containers part adds to the API. */
+export interface ContainerApi {
+  routes: Hono<RouteEnv>[];
+  hijacks: HijackRoute[];
+}
+
+/** All routes of the engine as one app. */
+export function engineApp(engine: Engine, containers: ContainerApi): Hono<RouteEnv> {
+  return createApp(engine.config, [
+    systemRoutes(engine),
+    ...containers.routes,
+    imageRoutes(engine),
+    volumeRoutes(engine),
+    networkRoutes(engine),
+    swarmRoutes(),
+  ]);
+}
+
+/** Opens the listeners. Throws when an address cannot be had. */
+export async function serveApi(engine: Engine, containers: ContainerApi): Promise<ApiServer> {
+  const http = createHttpServer(engine, engineApp(engine, containers), containers.hijacks);
+  const listeners = await openListeners(engine.config, http);
+  return {
+    addresses: listeners.map((listener) => listener.address),
+    close() {
+      for (const listener of listeners) listener.close();
+      http.closeIdleConnections();
+    },
+  };
+}

@@ -1,0 +1,61 @@
+// The engine itself: /_ping /version /info /events /auth /system/df
+import { Hono } from "hono";
+import { type AuthResponse, authConfig, type DiskUsage } from "../../../spec/engine/system.ts";
+import type { Engine } from "../engine.ts";
+import { summarize } from "../images/list.ts";
+import { Filters, type RouteEnv, readBody } from "../server/request.ts";
+import { inspectVolume } from "../volumes/routes.ts";
+import { eventStream } from "./event-stream.ts";
+import { systemInfo, versionResponse } from "./info.ts";
+import { login } from "./login.ts";
+
+export function systemRoutes(engine: Engine): Hono<RouteEnv> {
+  const app = new Hono<RouteEnv>();
+
+  app.get("/_ping", (c) => {
+    c.header("Cache-Control", "no-cache, no-store, must-revalidate");
+    c.header("Pragma", "no-cache");
+    // "1": the classic builder, which is what `docker build` may use against us.
+    c.header("Builder-Version", "1");
+    c.header("Swarm", "inactive");
+    c.header("Content-Type", "text/plain; charset=utf-8");
+    if (c.req.method === "HEAD") {
+      c.header("Content-Length", "0");
+      return c.body(null);
+    }
+    return c.body("OK");
+  });
+
+  app.get("/version", async (c) => c.json(await versionResponse(engine)));
+  app.get("/info", async (c) => c.json(await systemInfo(engine)));
+  app.get("/events", (c) => eventStream(engine, c));
+
+  app.post("/auth", async (c) => {
+    const identityToken = await login(engine, await readBody(c, authConfig, "AuthConfig"), c.req.raw.signal);
+    return c.json({ Status: "Login Succeeded", IdentityToken: identityToken } satisfies AuthResponse);
+  });
+
+  app.get("/system/df", async (c) => {
+    const all = await engine.images.list();
+    const images = summarize(all, Filters.parse(undefined), { apiVersion: c.get("apiVersion") });
+    const layers = engine.services.snapshots.snapshotter(engine.config.snapshotter);
+    let size = 0;
+    for (const snapshot of await layers.list(engine.namespace)) {
+      if (snapshot.kind === "Committed") size += (await layers.usage(engine.namespace, snapshot.name)).size;
+    }
+    return c.json({
+      LayersSize: size,
+      Images: images.map((image) => ({
+        ...image,
+        Containers: engine.containers.usingImage(image.Id).length,
+      })),
+      Containers: null,
+      Volumes: engine.volumes.list().map((volume) => ({
+        ...inspectVolume(volume),
+        UsageData: { RefCount: engine.containers.usingVolume(volume.name).length, Size: -1 },
+      })),
+      BuildCache: null,
+    } satisfies DiskUsage);
+  });
+  return app;
+}
