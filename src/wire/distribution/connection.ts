@@ -1,0 +1,161 @@
+// Requests to one registry: the scheme it speaks, redirects, authorization, retries.
+import type { RegistryAuth } from "../containerd/services.ts";
+import { ServiceError } from "../containerd/services.ts";
+import { Authorizer } from "./auth.ts";
+import { type TlsOptions, tlsOptions } from "./certificates.ts";
+import { connectionFailure } from "./failure.ts";
+import type { Reference } from "./reference.ts";
+import { defaultRetry, pause, pauseBefore, type RetryPolicy, retryAfter } from "./retry.ts";
+
+export interface ConnectionOptions {
+  auth?: RegistryAuth;
+  /** Any certificate is taken, and plain http where https is not spoken. Loopback registries are always treated so. */
+  insecure?: boolean;
+  retry?: RetryPolicy;
+  userAgent?: string;
+}
+
+const MAX_REDIRECTS = 10;
+
+/** "docker.io" is the name, registry-1.docker.io the machine. */
+export function registryHost(domain: string): string {
+  return domain === "docker.io" ? "registry-1.docker.io" : domain;
+}
+
+/** Docker's rule: 127.0.0.0/8, ::1 and localhost need no TLS. */
+export function isLoopback(host: string): boolean {
+  const name = host.replace(/:[0-9]+$/, "").toLowerCase();
+  return name === "localhost" || name === "[::1]" || /^127(\.[0-9]{1,3}){3}$/.test(name);
+}
+
+/** Whether the same request may succeed a moment later. */
+const isPassing = (status: number) => status === 429 || status === 408 || status >= 500;
+
+export class Connection {
+  /** "https://host" once it is known which scheme is spoken. */
+  #origin?: string;
+  readonly #host: string;
+  readonly #insecure: boolean;
+  readonly #authorizer: Authorizer;
+  readonly #tls: TlsOptions;
+  readonly #retry: RetryPolicy;
+
+  constructor(
+    reference: Reference,
+    private readonly options: ConnectionOptions = {},
+  ) {
+    this.#host = registryHost(reference.domain);
+    this.#insecure = options.insecure === true || isLoopback(this.#host);
+    this.#tls = tlsOptions(this.#host, this.#insecure);
+    this.#retry = options.retry ?? defaultRetry;
+    this.#authorizer = new Authorizer((url, init) => this.#send(url, init), reference, options.auth);
+  }
+
+  /**
+   * Sends a request for `path` ("/v2/…") and returns the answer, whatever its status but 401 with a way to authorize and
+   * passing failures (those after the last attempt). Throws ServiceError when no answer comes.
+   */
+  async request(
+    method: "GET" | "HEAD",
+    path: string,
+    headers: Record<string, string> = {},
+    signal?: AbortSignal,
+  ): Promise<Response> {
+    this.#origin ??= await this.#ping(signal);
+    const url = this.#origin + path;
+    let challenged = false;
+    for (let attempt = 1; ; attempt++) {
+      let failure: unknown;
+      let wait = pauseBefore(attempt + 1, this.#retry);
+      try {
+        const { header } = this.#authorizer;
+        const all = header === undefined ? headers : { ...headers, authorization: header };
+        const response = await this.#send(url, { method, headers: all, signal });
+        // Once: a second 401 means that what we have is not enough.
+        if (response.status === 401 && !challenged && new URL(response.url).host === new URL(url).host) {
+          challenged = true;
+          if (await this.#authorizer.answer(response)) {
+            await response.body?.cancel();
+            attempt--;
+            continue;
+          }
+        }
+        if (!isPassing(response.status) || attempt >= this.#retry.attempts) return response;
+        wait = retryAfter(response.headers.get("retry-after")) ?? wait;
+        await response.body?.cancel();
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (error instanceof ServiceError && error.code !== "Unavailable") throw error;
+        failure = error;
+      }
+      if (failure !== undefined && attempt >= this.#retry.attempts) throw failure;
+      await pause(wait, signal);
+    }
+  }
+
+  /** Finds the scheme (end-1, GET /v2/). Also what tells people at once that nothing listens there. */
+  async #ping(signal?: AbortSignal): Promise<string> {
+    const origins = [`https://${this.#host}`, ...(this.#insecure ? [`http://${this.#host}`] : [])];
+    let failure: unknown;
+    for (const origin of origins) {
+      try {
+        const response = await this.#send(`${origin}/v2/`, { method: "GET", headers: {}, signal });
+        if (response.status === 401) await this.#authorizer.answer(response);
+        await response.body?.cancel();
+        return origin;
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (error instanceof ServiceError && error.code !== "Unavailable") throw error;
+        failure = error;
+      }
+    }
+    throw failure;
+  }
+
+  /** One request, redirects followed. Credentials do not follow to another host, nor from https to http. */
+  async #send(
+    target: string,
+    init: { method: string; headers: Record<string, string>; body?: string; signal?: AbortSignal },
+  ): Promise<Response> {
+    let url = target;
+    const headers: Record<string, string> = {
+      "user-agent": this.options.userAgent ?? "bunker",
+      // Blobs are what they are: a proxy must not compress them on the way.
+      "accept-encoding": "identity",
+      ...init.headers,
+    };
+    for (let redirects = 0; ; redirects++) {
+      let response: Response;
+      try {
+        response = await fetch(url, {
+          method: init.method,
+          headers,
+          body: init.body,
+          signal: init.signal,
+          redirect: "manual",
+          decompress: false,
+          tls: new URL(url).host === this.#host ? this.#tls : undefined,
+        });
+      } catch (error) {
+        init.signal?.throwIfAborted();
+        throw await connectionFailure(error, init.method, url);
+      }
+      const location = response.headers.get("location");
+      if (![301, 302, 303, 307, 308].includes(response.status) || location === null) return response;
+      await response.body?.cancel();
+      if (redirects >= MAX_REDIRECTS || !URL.canParse(location, url)) {
+        throw new ServiceError("Unknown", `${init.method} ${target}: stopped after ${redirects} redirects`);
+      }
+      const next = new URL(location, url);
+      if (next.protocol !== "http:" && next.protocol !== "https:") {
+        throw new ServiceError(
+          "Unknown",
+          `${init.method} ${target}: redirected to ${next.protocol} which is no web address`,
+        );
+      }
+      const from = new URL(url);
+      if (next.host !== from.host || next.protocol !== from.protocol) delete headers["authorization"];
+      url = next.href;
+    }
+  }
+}
