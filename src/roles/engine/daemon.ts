@@ -131,8 +131,13 @@ const WORDS: Partial<Record<NodeJS.Signals, string>> = {
   SIGQUIT: "quit",
 };
 
-function prepareDirectories(config: EngineConfig): void {
+function prepareProcess(config: EngineConfig): void {
   process.umask(0o022);
+  const { http, https, no } = config.proxies;
+  if (http) process.env["HTTP_PROXY"] = http;
+  if (https) process.env["HTTPS_PROXY"] = https;
+  if (no) process.env["NO_PROXY"] = no;
+  if (config.oomScoreAdjust !== 0) writeFileSync("/proc/self/oom_score_adj", String(config.oomScoreAdjust));
   mkdirSync(config.dataRoot, { recursive: true, mode: 0o710 });
   mkdirSync(config.execRoot, { recursive: true, mode: 0o711 });
 }
@@ -141,7 +146,7 @@ function prepareDirectories(config: EngineConfig): void {
 export async function runDaemon(config: EngineConfig, parts: DaemonParts): Promise<number> {
   configureLog({ level: config.logLevel === "warn" ? "warning" : config.logLevel, format: config.logFormat });
   log("info", "Starting up");
-  prepareDirectories(config);
+  prepareProcess(config);
   const held: Held = holdPidfile(config.pidfile, config.dataRoot);
   const shutdown = new AbortController();
   try {

@@ -13,18 +13,6 @@ function fail(message: string): number {
   return 1;
 }
 
-// http-proxy and its like are settings for this process's own requests.
-function applyProxies(flags: ReadonlyMap<string, unknown>): void {
-  for (const [key, name] of [
-    ["http-proxy", "HTTP_PROXY"],
-    ["https-proxy", "HTTPS_PROXY"],
-    ["no-proxy", "NO_PROXY"],
-  ] as const) {
-    const value = flags.get(key);
-    if (typeof value === "string" && value !== "") process.env[name] = value;
-  }
-}
-
 /** @param parts loads what the daemon is made of, once it is sure to start. */
 export async function engineMain(args: string[], parts: () => Promise<DaemonParts>): Promise<number> {
   let config: EngineConfig;
@@ -43,7 +31,6 @@ export async function engineMain(args: string[], parts: () => Promise<DaemonPart
       process.stderr.write("configuration OK\n");
       return 0;
     }
-    applyProxies(flags);
   } catch (error) {
     if (error instanceof ConfigError) return fail(error.message);
     throw error;

@@ -166,6 +166,12 @@ export function buildConfig(values: Values, configFile: string): EngineConfig {
     maxConcurrentDownloads: downloads,
     maxDownloadAttempts: attempts,
     experimental: flag("experimental", false),
+    proxies: {
+      http: text("http-proxy", "") || undefined,
+      https: text("https-proxy", "") || undefined,
+      no: text("no-proxy", "") || undefined,
+    },
+    oomScoreAdjust: number("oom-score-adjust", 0),
     network: {
       bridge,
       bip: text("bip", "") || undefined,

@@ -73,6 +73,9 @@ export interface EngineConfig {
   maxConcurrentDownloads: number;
   maxDownloadAttempts: number;
   experimental: boolean;
+  /** For this process's own requests; absent: what the environment says. */
+  proxies: { http?: string; https?: string; no?: string };
+  oomScoreAdjust: number;
   network: {
     bridge: string;
     bip?: string;
