@@ -77,7 +77,8 @@ export class Authorizer {
     const { username, password, identityToken } = this.credentials ?? {};
     const known = identityToken !== undefined || (username !== undefined && password !== undefined);
     const url = checkRealm(parameters["realm"] ?? "", registry, known);
-    const scope = `repository:${this.reference.path}:pull`;
+    // Without a repository (a login) there is nothing to ask for but whether the credentials are good.
+    const scope = this.reference.path === "" ? "" : `repository:${this.reference.path}:pull`;
     const service = parameters["service"];
     const response = identityToken
       ? await this.#exchange(url, identityToken, scope, service)
@@ -100,7 +101,7 @@ export class Authorizer {
 
   #ask(url: URL, scope: string, service: string | undefined, username?: string, password?: string) {
     if (service !== undefined) url.searchParams.set("service", service);
-    url.searchParams.append("scope", scope);
+    if (scope !== "") url.searchParams.append("scope", scope);
     const headers: Record<string, string> = {};
     if (username !== undefined && password !== undefined) {
       url.searchParams.set("account", username);
