@@ -10,7 +10,7 @@ import { Fd, type FdLike, fdNumber } from "./fd.ts";
 import { cstr, syscall } from "./libc.ts";
 import { layout, pack } from "./struct.ts";
 
-const OpenHow = layout({
+export const OpenHow = layout({
   c: "struct open_how",
   header: "linux/openat2.h",
   size: 24,

@@ -1,0 +1,53 @@
+// man 7 netlink: message framing, flags, acknowledgements, socket options.
+export const headers = ["linux/netlink.h", "sys/socket.h"] as const;
+
+export const AF_UNSPEC = 0;
+export const AF_INET = 2;
+export const AF_BRIDGE = 7;
+export const AF_NETLINK = 16;
+export const SOCK_STREAM = 1;
+export const SOCK_DGRAM = 2;
+export const SOCK_RAW = 3;
+export const SOCK_SEQPACKET = 5;
+export const SOCK_CLOEXEC = 524288;
+export const SOCK_NONBLOCK = 2048;
+export const SOL_SOCKET = 1;
+export const SO_REUSEADDR = 2;
+export const SO_SNDBUF = 7;
+export const SO_RCVBUF = 8;
+export const SO_RCVTIMEO = 20;
+export const SO_SNDBUFFORCE = 32;
+export const SO_RCVBUFFORCE = 33;
+export const MSG_DONTWAIT = 64;
+export const MSG_TRUNC = 32;
+
+export const NETLINK_ROUTE = 0;
+export const NETLINK_NETFILTER = 12;
+export const SOL_NETLINK = 270;
+export const NETLINK_CAP_ACK = 10;
+export const NETLINK_EXT_ACK = 11;
+export const NETLINK_GET_STRICT_CHK = 12;
+
+export const NLMSG_MIN_TYPE = 16;
+export const NLMSG_NOOP = 1;
+export const NLMSG_ERROR = 2;
+export const NLMSG_DONE = 3;
+export const NLMSG_OVERRUN = 4;
+export const NLM_F_REQUEST = 1;
+export const NLM_F_MULTI = 2;
+export const NLM_F_ACK = 4;
+export const NLM_F_DUMP_INTR = 16;
+export const NLM_F_ROOT = 256;
+export const NLM_F_MATCH = 512;
+export const NLM_F_DUMP = 768;
+export const NLM_F_REPLACE = 256;
+export const NLM_F_EXCL = 512;
+export const NLM_F_CREATE = 1024;
+export const NLM_F_APPEND = 2048;
+export const NLM_F_CAPPED = 256;
+export const NLM_F_ACK_TLVS = 512;
+export const NLMSGERR_ATTR_MSG = 1;
+export const NLMSGERR_ATTR_OFFS = 2;
+export const NLA_F_NESTED = 32768;
+export const NLA_F_NET_BYTEORDER = 16384;
+export const NLA_TYPE_MASK = -49153;

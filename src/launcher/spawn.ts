@@ -1,0 +1,115 @@
+// Starting a plan: the ELF in a sealed memfd, run by Bun.spawn with only the descriptors it needs, and its report pipe.
+import {
+  F_ADD_SEALS,
+  F_SEAL_GROW,
+  F_SEAL_SEAL,
+  F_SEAL_SHRINK,
+  F_SEAL_WRITE,
+  O_CLOEXEC,
+} from "../../ffi/constants/fcntl.ts";
+import { MFD_ALLOW_SEALING, MFD_CLOEXEC } from "../../ffi/constants/memfd.ts";
+import { errnoText } from "../../ffi/errno.ts";
+import { Fd } from "../../ffi/fd.ts";
+import { read, write } from "../../ffi/file.ts";
+import { cstr, syscall } from "../../ffi/libc.ts";
+import { assemble } from "./elf.ts";
+import type { Plan } from "./plan.ts";
+
+/** A record of the plan that failed in the kernel. */
+export class PlanError extends Error {
+  override readonly name = "PlanError";
+  constructor(
+    readonly record: number,
+    readonly errno: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** What the launcher says over its report pipe. */
+export type Report =
+  | { kind: "message"; code: number; value: number }
+  | { kind: "failed"; error: PlanError }
+  | { kind: "closed" };
+
+/** Report codes at or above this are messages of the plan (`tell`), below it failed records. */
+export const MESSAGE = 0x80000000;
+
+export interface RunningPlan {
+  /** The first process; plans that clone with CLONE_PARENT leave it at once. */
+  pid: number;
+  exited: Promise<number>;
+  /** Blocks for the next report. */
+  next(): Report;
+  close(): void;
+}
+
+/** A sealed, close-on-exec memfd that holds the bytes. */
+export function sealedMemfd(name: string, bytes: Uint8Array): Fd {
+  const fd = new Fd(syscall("memfd_create", name, cstr(name), MFD_CLOEXEC | MFD_ALLOW_SEALING), name);
+  for (let at = 0; at < bytes.length; ) at += write(fd, bytes.subarray(at));
+  syscall("fcntl", name, fd.number, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+  return fd;
+}
+
+/** pipe2(O_CLOEXEC). */
+export function pipe(what: string): { readEnd: Fd; writeEnd: Fd } {
+  const ends = new Int32Array(2);
+  syscall("pipe2", what, ends, O_CLOEXEC);
+  return { readEnd: new Fd(ends[0]!, what), writeEnd: new Fd(ends[1]!, what) };
+}
+
+export interface SpawnOptions {
+  /** Descriptors by their number in the child, from 0 on; the report pipe comes right after them. */
+  stdio: number[];
+  argv0: string;
+}
+
+/** Runs a plan that was written for a report descriptor of `stdio.length`. */
+export function spawnPlan(plan: Plan, options: SpawnOptions): RunningPlan {
+  using program = sealedMemfd("launcher", assemble(plan, { reportFd: options.stdio.length }));
+  const report = pipe("report pipe");
+  let child: Bun.Subprocess;
+  try {
+    child = Bun.spawn({
+      cmd: [`/proc/self/fd/${program.number}`],
+      argv0: options.argv0,
+      env: {},
+      stdio: [...options.stdio, report.writeEnd.number] as unknown as ["inherit", "inherit", "inherit"],
+    });
+  } catch (error) {
+    report.readEnd.close();
+    throw error;
+  } finally {
+    report.writeEnd.close();
+  }
+  child.unref();
+  const message = new Uint8Array(8);
+  const view = new DataView(message.buffer);
+  return {
+    pid: child.pid,
+    exited: child.exited,
+    next() {
+      let got = 0;
+      while (got < 8) {
+        const n = read(report.readEnd, message.subarray(got));
+        if (n === 0) return { kind: "closed" };
+        got += n;
+      }
+      const code = view.getUint32(0, true);
+      const value = view.getUint32(4, true);
+      if (code >= MESSAGE) return { kind: "message", code, value };
+      return { kind: "failed", error: new PlanError(code, value, explain(plan, code, value)) };
+    },
+    close: () => report.readEnd.close(),
+  };
+}
+
+/** What the failure of a record means, in words. */
+function explain(plan: Plan, index: number, errno: number): string {
+  const record = plan.records[index];
+  if (!record) return `launcher reported record ${index} of ${plan.records.length}: ${errnoText(errno)}`;
+  const why = record.outcome.why ?? record.name;
+  return typeof why === "function" ? why(errno) : `${why}: ${errnoText(errno)}`;
+}

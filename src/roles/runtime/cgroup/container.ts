@@ -1,0 +1,139 @@
+// The life of a container's cgroups: made before it starts, removed when it is deleted.
+import { existsSync, mkdirSync, readdirSync, rmdirSync } from "node:fs";
+import { dirname } from "node:path";
+import { isErrno } from "../../../../ffi/errno.ts";
+import type { Resources } from "../../../spec/oci/runtime.ts";
+import { readControl, writeControl } from "./files.ts";
+import type { Cgroups } from "./hierarchy.ts";
+import { type CgroupPaths, directories } from "./paths.ts";
+import { applyDevicesV1, applyV1, seedCpuset } from "./v1.ts";
+import { applyV2, enableControllers } from "./v2.ts";
+
+/** Makes the directories and sets the limits. What it made is removed again by `removeCgroups`, whatever became of it. */
+export function createCgroups(cgroups: Cgroups, paths: CgroupPaths, resources: Resources): void {
+  for (const [controller, directory] of Object.entries(paths)) {
+    const fresh = makeDirectory(directory);
+    if (controller === "cpuset" && fresh) {
+      const hierarchy = cgroups.v1.find((one) => one.controllers.includes("cpuset"));
+      if (hierarchy) seedCpuset(directory, hierarchy.mountpoint);
+    }
+  }
+  applyResources(cgroups, paths, resources);
+  if (paths["devices"]) applyDevicesV1(paths["devices"], resources);
+}
+
+/** Sets the limits of `resources` on a container's cgroups (`create` and `update`). */
+export function applyResources(cgroups: Cgroups, paths: CgroupPaths, resources: Resources): void {
+  if (cgroups.mode === "v2" && paths[""] !== undefined) {
+    if (Object.keys(resources).length > 0 && cgroups.unified)
+      enableControllers(paths[""], cgroups.unified.mountpoint);
+    applyV2(paths[""], resources);
+  } else {
+    if (resources.unified && Object.keys(resources.unified).length > 0)
+      throw new Error("unified resources need a cgroup v2 host");
+    applyV1(paths, resources);
+  }
+}
+
+/** Whether it was made (and not there before). */
+function makeDirectory(directory: string): boolean {
+  try {
+    mkdirSync(directory, 0o755);
+    return true;
+  } catch (error) {
+    if (isErrno(error, "EEXIST")) return false;
+    if (!isErrno(error, "ENOENT")) throw error;
+    mkdirSync(dirname(directory), { recursive: true, mode: 0o755 });
+    mkdirSync(directory, 0o755);
+    return true;
+  }
+}
+
+/** Process ids in the container's cgroups (its whole subtree); empty when they are gone. */
+export function cgroupPids(paths: CgroupPaths): number[] {
+  // v1's freezer or pids as runc does; every hierarchy holds the same processes.
+  const directory =
+    paths["devices"] ?? paths["pids"] ?? paths["freezer"] ?? paths[""] ?? Object.values(paths)[0];
+  return directory === undefined ? [] : pidsBelow(directory);
+}
+
+function pidsBelow(directory: string): number[] {
+  const own = (readControl(directory, "cgroup.procs") ?? "").split("\n").filter(Boolean).map(Number);
+  let names: string[];
+  try {
+    names = readdirSync(directory, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => entry.name);
+  } catch {
+    return own;
+  }
+  return [...own, ...names.flatMap((name) => pidsBelow(`${directory}/${name}`))];
+}
+
+export type FreezeState = "THAWED" | "FREEZING" | "FROZEN";
+
+/** Freezes or thaws. v1: freezer.state; v2: cgroup.freeze. */
+export function setFrozen(paths: CgroupPaths, frozen: boolean): void {
+  const v1 = paths["freezer"];
+  if (v1 !== undefined) writeControl(v1, "freezer.state", frozen ? "FROZEN" : "THAWED");
+  else if (paths[""] !== undefined) writeControl(paths[""], "cgroup.freeze", frozen ? "1" : "0");
+  else throw new Error("no freezer cgroup: the container cannot be paused");
+}
+
+export function isFrozen(paths: CgroupPaths): boolean {
+  const v1 = paths["freezer"];
+  if (v1 !== undefined) {
+    const state = readControl(v1, "freezer.state");
+    // A freezing cgroup is on its way: its processes no longer run user code once it arrives.
+    return state === "FROZEN" || state === "FREEZING";
+  }
+  return paths[""] !== undefined && readControl(paths[""], "cgroup.freeze") === "1";
+}
+
+/** Kills every process of the unified cgroup at once, where the kernel can (5.14). Returns whether it did. */
+export function killCgroup(paths: CgroupPaths): boolean {
+  const directory = paths[""];
+  if (directory === undefined || !existsSync(`${directory}/cgroup.kill`)) return false;
+  writeControl(directory, "cgroup.kill", "1");
+  return true;
+}
+
+function removeTree(directory: string): void {
+  try {
+    rmdirSync(directory);
+    return;
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return;
+    if (!isErrno(error, "EBUSY", "ENOTEMPTY")) throw error;
+  }
+  for (const entry of readdirSync(directory, { withFileTypes: true }))
+    if (entry.isDirectory()) removeTree(`${directory}/${entry.name}`);
+  try {
+    rmdirSync(directory);
+  } catch (error) {
+    if (!isErrno(error, "ENOENT")) throw error;
+  }
+}
+
+/** Removes the directories. A process that is just dying keeps one busy for a moment, so it tries until the deadline. */
+export function removeCgroups(paths: CgroupPaths, deadlineMs = 2000): void {
+  const until = performance.now() + deadlineMs;
+  let left = directories(paths);
+  let wait = 1;
+  for (;;) {
+    left = left.filter((directory) => {
+      try {
+        removeTree(directory);
+        return false;
+      } catch (error) {
+        if (!isErrno(error, "EBUSY", "ENOTEMPTY")) throw error;
+        return true;
+      }
+    });
+    if (left.length === 0) return;
+    if (performance.now() > until)
+      throw new Error(`failed to remove cgroups: ${left.join(", ")}: device or resource busy`);
+    Bun.sleepSync(wait);
+    wait = Math.min(wait * 2, 50);
+  }
+}

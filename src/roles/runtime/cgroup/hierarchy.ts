@@ -1,0 +1,76 @@
+// Which cgroup file systems this host has, and where: v1 controllers, the unified hierarchy, or both (hybrid).
+// Read from mountinfo, since a folder of a controller's name below /sys/fs/cgroup may be no cgroup at all.
+import { readFileSync } from "node:fs";
+
+export interface Hierarchy {
+  /** Controllers of a v1 mount ("cpu", "cpuacct"; "name=systemd"); empty for the unified one. */
+  controllers: string[];
+  mountpoint: string;
+  /** Path within the file system that is mounted there ("/" unless this is a container itself). */
+  root: string;
+}
+
+export interface Cgroups {
+  mode: "v1" | "hybrid" | "v2" | "none";
+  v1: Hierarchy[];
+  unified: Hierarchy | undefined;
+}
+
+const unescapeOctal = (path: string) =>
+  path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+
+/** Names of super block options that are no controllers. */
+const NOT_CONTROLLERS = new Set([
+  "rw",
+  "ro",
+  "xattr",
+  "noprefix",
+  "clone_children",
+  "nsdelegate",
+  "memory_recursiveprot",
+]);
+
+/** Parses /proc/self/mountinfo. man 5 proc */
+export function parseMountinfo(mountinfo: string): Cgroups {
+  const v1: Hierarchy[] = [];
+  let unified: Hierarchy | undefined;
+  for (const line of mountinfo.split("\n")) {
+    const dash = line.indexOf(" - cgroup");
+    if (dash < 0) continue;
+    const [type, , options = ""] = line.slice(dash + 3).split(" ");
+    const before = line.split(" ");
+    const root = unescapeOctal(before[3] ?? "/");
+    const mountpoint = unescapeOctal(before[4] ?? "");
+    if (type === "cgroup2") {
+      unified ??= { controllers: [], mountpoint, root };
+      continue;
+    }
+    if (type !== "cgroup") continue;
+    const controllers = options
+      .split(",")
+      .filter((option) => !NOT_CONTROLLERS.has(option) && !option.startsWith("release_agent="));
+    // The same hierarchy may be mounted again elsewhere (inside other programs' trees): the first one counts.
+    if (!v1.some((known) => known.controllers.join() === controllers.join()))
+      v1.push({ controllers, mountpoint, root });
+  }
+  const mode = v1.length === 0 ? (unified ? "v2" : "none") : unified ? "hybrid" : "v1";
+  return { mode, v1, unified };
+}
+
+/** Parses /proc/PID/cgroup: controller list ("cpu,cpuacct", "name=systemd", "" for v2) → path. */
+export function parseMembership(text: string): Map<string, string> {
+  const paths = new Map<string, string>();
+  for (const line of text.split("\n")) {
+    const match = /^\d+:([^:]*):(.*)$/.exec(line);
+    if (match) for (const name of match[1]!.split(",")) paths.set(name, match[2]!);
+  }
+  return paths;
+}
+
+export function hostCgroups(): Cgroups {
+  return parseMountinfo(readFileSync("/proc/self/mountinfo", "latin1"));
+}
+
+export function membership(pid: number | "self"): Map<string, string> {
+  return parseMembership(readFileSync(`/proc/${pid}/cgroup`, "utf8"));
+}

@@ -1,0 +1,78 @@
+// What a valid config.json may still ask for wrongly or in vain: checked before anything is made.
+import { readlinkSync } from "node:fs";
+import type { Config, NamespaceType } from "../../../spec/oci/runtime.ts";
+import { RuntimeError } from "../errors.ts";
+import { NAMESPACE_FLAG } from "../launch/namespaces.ts";
+import { sysctlComplaint } from "../launch/sysctl.ts";
+
+/** Throws RuntimeError on the first thing that cannot be. */
+export function checkConfig(config: Config): void {
+  const { process, linux = {} } = config;
+  if (!config.root) throw new RuntimeError("invalid config.json: root: is required");
+  if (!process) throw new RuntimeError("invalid config.json: process: is required to create a container");
+  if (!process.args?.length) throw new RuntimeError("invalid config.json: process.args: must not be empty");
+  if (!process.cwd.startsWith("/")) throw new RuntimeError("Cwd must be an absolute path");
+  const namespaces = linux.namespaces ?? [];
+  const types = new Set<NamespaceType>();
+  for (const { type, path } of namespaces) {
+    if (types.has(type))
+      throw new RuntimeError(
+        `malformed spec file: duplicated ns {${JSON.stringify(type)} ${JSON.stringify(path ?? "")}}`,
+      );
+    types.add(type);
+    if (path) checkNamespacePath(type, path);
+  }
+  if (types.has("user")) {
+    const joined = namespaces.some((one) => one.type === "user" && one.path);
+    if (!joined && (!linux.uidMappings?.length || !linux.gidMappings?.length))
+      throw new RuntimeError("User namespaces enabled, but no uid or gid mappings found.");
+  } else if (linux.uidMappings?.length || linux.gidMappings?.length)
+    throw new RuntimeError(
+      "User namespace mappings specified, but user namespace isn't enabled in the config",
+    );
+  if (config.hostname && !types.has("uts"))
+    throw new RuntimeError("unable to set hostname without a private UTS namespace");
+  if (config.domainname && !types.has("uts"))
+    throw new RuntimeError("unable to set domainname without a private UTS namespace");
+  if (linux.timeOffsets && !types.has("time")) throw new RuntimeError("timeOffsets need a time namespace");
+  for (const name of Object.keys(linux.sysctl ?? {})) {
+    const complaint = sysctlComplaint(name, types);
+    if (complaint) throw new RuntimeError(complaint);
+  }
+  refuseUnsupported(config);
+}
+
+/** Fields whose silent omission would change what the container may do or sees. */
+function refuseUnsupported(config: Config): void {
+  const { linux = {} } = config;
+  const refuse = (field: string) => {
+    throw new RuntimeError(`config.json: ${field} is not supported by this runtime yet`);
+  };
+  for (const mount of config.mounts ?? []) {
+    if (mount.uidMappings?.length || mount.gidMappings?.length)
+      refuse(`mounts[${mount.destination}].uidMappings (idmapped mounts)`);
+    if (mount.options?.some((option) => option === "idmap" || option === "ridmap"))
+      refuse(`mounts[${mount.destination}].options: idmap`);
+    if (mount.options?.includes("tmpcopyup")) refuse(`mounts[${mount.destination}].options: tmpcopyup`);
+  }
+  if (linux.netDevices && Object.keys(linux.netDevices).length > 0) refuse("linux.netDevices");
+  if (linux.intelRdt) refuse("linux.intelRdt");
+  if (linux.memoryPolicy) refuse("linux.memoryPolicy");
+  if (config.process?.execCPUAffinity) refuse("process.execCPUAffinity");
+  if (linux.personality?.flags?.length) refuse("linux.personality.flags");
+}
+
+/** The namespace at a path must be of the type that is asked for: a wrong file would be joined silently by other means. */
+function checkNamespacePath(type: NamespaceType, path: string): void {
+  if (!path.startsWith("/")) throw new RuntimeError(`namespace path ${path} is not absolute`);
+  let target: string;
+  try {
+    target = readlinkSync(path);
+  } catch {
+    // A bind-mounted namespace file is no link; setns checks its type.
+    return;
+  }
+  const kind = /^(\w+):\[\d+\]$/.exec(target)?.[1]?.replace(/_for_children$/, "");
+  if (kind !== undefined && kind !== NAMESPACE_FLAG[type].file)
+    throw new RuntimeError(`namespace path ${path} is a ${kind} namespace, not a ${type} namespace`);
+}

@@ -1,0 +1,21 @@
+// --console-socket: the caller listens there for the console's master.
+import { AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM } from "../../../../ffi/constants/unix.ts";
+import { Fd } from "../../../../ffi/fd.ts";
+import { syscall } from "../../../../ffi/libc.ts";
+
+/** A connection to the socket at `path`. man 7 unix */
+export function connectConsole(path: string): Fd {
+  const name = new TextEncoder().encode(path);
+  if (name.length > 107) throw new Error(`console socket path is longer than 107 bytes: ${path}`);
+  const address = new Uint8Array(2 + name.length + 1);
+  new DataView(address.buffer).setUint16(0, AF_UNIX, true);
+  address.set(name, 2);
+  const fd = new Fd(syscall("socket", path, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), path);
+  try {
+    syscall("connect", path, fd.number, address, address.length);
+  } catch (error) {
+    fd.close();
+    throw error;
+  }
+  return fd;
+}

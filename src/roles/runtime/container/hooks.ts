@@ -1,0 +1,125 @@
+// Hooks: programs told the container's state on stdin. config.md#posix-platform-hooks
+
+import { errnoText } from "../../../../ffi/errno.ts";
+import type { Hook, HookKind, State } from "../../../spec/oci/runtime.ts";
+import type { ContainerState } from "./state.ts";
+
+/**
+ * Runs a list of hooks in order. `inside`: in that container's namespaces (createContainer, startContainer), with paths
+ * as its processes see them. Throws on the first failure, in runc's words.
+ */
+export async function runHooks(
+  kind: HookKind,
+  hooks: readonly Hook[] | undefined,
+  document: State,
+  inside?: ContainerState,
+): Promise<void> {
+  for (const [index, hook] of (hooks ?? []).entries()) {
+    try {
+      await runHook(hook, document, inside);
+    } catch (error) {
+      throw new Error(`error running ${kind} hook #${index}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+}
+
+/** As `runHooks`, but goes on after a failure: for poststop and poststart, whose failures must not stop the rest. */
+export async function tryHooks(
+  kind: HookKind,
+  hooks: readonly Hook[] | undefined,
+  document: State,
+  warn: (message: string) => void,
+): Promise<void> {
+  for (const [index, hook] of (hooks ?? []).entries()) {
+    try {
+      await runHook(hook, document, undefined);
+    } catch (error) {
+      warn(`error running ${kind} hook #${index}: ${(error as Error).message}`);
+    }
+  }
+}
+
+async function runHook(hook: Hook, document: State, inside: ContainerState | undefined): Promise<void> {
+  const stdin = new TextEncoder().encode(JSON.stringify(document));
+  const started = inside ? await startInside(hook, stdin, inside) : startHere(hook, stdin);
+  let timer: Timer | undefined;
+  let late = false;
+  if (hook.timeout)
+    timer = setTimeout(() => {
+      late = true;
+      started.kill();
+    }, hook.timeout * 1000);
+  const [code, output] = await Promise.all([started.exited, started.output]);
+  clearTimeout(timer);
+  if (late) throw new Error(`hook ran past specified timeout of ${hook.timeout?.toFixed(1)}s`);
+  if (code !== 0)
+    throw new Error(
+      `${typeof code === "string" ? `signal: ${code}` : `exit status ${code}`}, stdout: ${output[0]}, stderr: ${output[1]}`,
+    );
+}
+
+interface Started {
+  exited: Promise<number | string>;
+  output: Promise<[string, string]>;
+  kill(): void;
+}
+
+function startHere(hook: Hook, stdin: Uint8Array): Started {
+  const args = hook.args?.length ? hook.args : [hook.path];
+  let child: Bun.Subprocess<Uint8Array, "pipe", "pipe">;
+  try {
+    child = Bun.spawn({
+      cmd: [hook.path, ...args.slice(1)],
+      argv0: args[0],
+      env: environment(hook.env),
+      stdin,
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+  } catch (error) {
+    const errno = (error as { errno?: number }).errno;
+    throw new Error(
+      `fork/exec ${hook.path}: ${errno === undefined ? (error as Error).message : errnoText(Math.abs(errno))}`,
+      {
+        cause: error,
+      },
+    );
+  }
+  return follow(child);
+}
+
+/** In the container's namespaces, by a launcher that joins them. */
+async function startInside(hook: Hook, stdin: Uint8Array, inside: ContainerState): Promise<Started> {
+  const { hookPlan } = await import("../launch/hook-plan.ts");
+  const { sealedMemfd } = await import("../../../launcher/spawn.ts");
+  const { assemble } = await import("../../../launcher/elf.ts");
+  using program = sealedMemfd("hook", assemble(hookPlan(hook, inside), { reportFd: -1, exitCode: 126 }));
+  return follow(
+    Bun.spawn({
+      cmd: [`/proc/self/fd/${program.number}`],
+      argv0: hook.path,
+      env: {},
+      stdin,
+      stdout: "pipe",
+      stderr: "pipe",
+    }),
+  );
+}
+
+function follow(child: Bun.Subprocess<Uint8Array, "pipe", "pipe">): Started {
+  return {
+    exited: child.exited.then((code) => child.signalCode ?? code),
+    output: Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]),
+    kill: () => child.kill("SIGKILL"),
+  };
+}
+
+/** Only what the hook's own entry gives it: nothing of the caller's environment. */
+function environment(entries: readonly string[] | undefined): Record<string, string> {
+  return Object.fromEntries(
+    (entries ?? []).map((entry) => {
+      const equals = entry.indexOf("=");
+      return equals < 0 ? [entry, ""] : [entry.slice(0, equals), entry.slice(equals + 1)];
+    }),
+  );
+}

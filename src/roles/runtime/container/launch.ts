@@ -1,0 +1,322 @@
+// create and run: config.json becomes cgroups, a plan, a launcher, and a container that waits for its start.
+import { existsSync, readFileSync, realpathSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { basename, dirname, isAbsolute, join } from "node:path";
+import { arch } from "../../../../ffi/arch/index.ts";
+import { O_DIRECTORY, O_PATH, O_RDWR, S_IFIFO } from "../../../../ffi/constants/fcntl.ts";
+import { isErrno } from "../../../../ffi/errno.ts";
+import type { Fd } from "../../../../ffi/fd.ts";
+import { mknodat, open, write } from "../../../../ffi/file.ts";
+import { renderPlan } from "../../../launcher/render.ts";
+import { PlanError, pipe, type Report, type RunningPlan, spawnPlan } from "../../../launcher/spawn.ts";
+import { span } from "../../../observe/trace.ts";
+import type { Config } from "../../../spec/oci/runtime.ts";
+import { parseConfig } from "../../../spec/oci/runtime-validate.ts";
+import { createCgroups, removeCgroups } from "../cgroup/container.ts";
+import { hostCgroups, membership } from "../cgroup/hierarchy.ts";
+import { containerCgroups } from "../cgroup/paths.ts";
+import { RuntimeError } from "../errors.ts";
+import {
+  clampRlimits,
+  execLabel,
+  foreignStdio,
+  hostCapabilities,
+  oomScore,
+  sharedParent,
+  sourceKind,
+} from "../host.ts";
+import { ALL_CAPABILITIES, capabilitySets } from "../launch/capabilities.ts";
+import { type Descriptors, TELL } from "../launch/context.ts";
+import { createPlan } from "../launch/create-plan.ts";
+import { isBind } from "../launch/mounts.ts";
+import { NAMESPACE_FLAG } from "../launch/namespaces.ts";
+import { checkConfig } from "./check.ts";
+import { withHome } from "./home.ts";
+import { runHooks } from "./hooks.ts";
+import { writeIdMaps } from "./id-maps.ts";
+import { isAlive, processStat } from "./process-table.ts";
+import type { ContainerState, StateStore } from "./state.ts";
+import { stateDocument } from "./status.ts";
+
+export interface LaunchOptions {
+  id: string;
+  /** Directory of config.json. */
+  bundle: string;
+  config: Config;
+  store: StateStore;
+  /** `create`: wait on the start FIFO; `run`: go on at once. */
+  waitForStart: boolean;
+  noPivot: boolean;
+  noNewKeyring: boolean;
+  preserveFds: number;
+  /** How many of the preserved descriptors are sockets of systemd's activation; the container is told. */
+  listenFds: number;
+  /** Connected socket that takes the console's master. */
+  console: Fd | undefined;
+  pidFile: string | undefined;
+  /** Print the plan instead of carrying it out. */
+  planOnly: boolean;
+  warn(message: string): void;
+}
+
+export interface Launched {
+  state: ContainerState;
+  /** Lets the container's program begin (`run`). */
+  begin(): void;
+}
+
+/** Reads and checks a bundle's config.json. */
+export function readBundle(bundle: string): Config {
+  const path = join(bundle, "config.json");
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) throw new RuntimeError(`JSON specification file config.json not found`);
+    throw error;
+  }
+  return parseConfig(text);
+}
+
+/** Launches; undefined after `planOnly`. What fails leaves nothing behind. */
+export async function launchContainer(options: LaunchOptions): Promise<Launched | undefined> {
+  const { id, store } = options;
+  const bundle = realpathSync(options.bundle);
+  const { config } = options;
+  checkConfig(config);
+  const rootPath = config.root?.path ?? "rootfs";
+  const rootfs = resolveRootfs(isAbsolute(rootPath) ? rootPath : join(bundle, rootPath));
+  absoluteSources(config, bundle);
+  const cgroups = hostCgroups();
+  const cgroupPaths = containerCgroups(cgroups, membership("self"), config.linux?.cgroupsPath, id);
+  const state: ContainerState = {
+    id,
+    init_process_pid: 0,
+    init_process_start: 0,
+    created: new Date().toISOString(),
+    bundle,
+    rootfs,
+    ready: false,
+    cgroup_paths: cgroupPaths,
+    namespace_paths: {},
+    no_pivot: options.noPivot,
+    config,
+  };
+  const fds = descriptors(options);
+  const capabilities = hostCapabilities();
+  const userNamespace = (config.linux?.namespaces ?? []).some((one) => one.type === "user");
+  const process = config.process!;
+  process.rlimits = clampRlimits(process.rlimits ?? [], capabilities, options.warn);
+  using root = open(rootfs, O_PATH | O_DIRECTORY);
+  const hooks = config.hooks ?? {};
+  const duringCreate = [hooks.prestart, hooks.createRuntime, hooks.createContainer].some(
+    (list) => list?.length,
+  );
+  const plan = createPlan(config, {
+    arch,
+    id,
+    fds,
+    rootfs,
+    sharedParent: /^r?shared$/.test(config.linux?.rootfsPropagation ?? "") ? sharedParent(rootfs) : undefined,
+    cgroups,
+    cgroupPaths,
+    sourceKind,
+    hostHasKcore: existsSync("/proc/kcore"),
+    oomScoreAdj: oomScore(process, capabilities, options.warn),
+    noPivot: options.noPivot,
+    keyring: !options.noNewKeyring,
+    hooks: duringCreate,
+    execLabel: execLabel(process),
+    capabilities: capabilitySets(
+      process.capabilities,
+      userNamespace ? ALL_CAPABILITIES & capabilities.known : capabilities.bounding & capabilities.known,
+      options.warn,
+    ),
+    knownCapabilities: capabilities.known,
+    ownStdio: foreignStdio(process.user.uid, process.terminal ?? false),
+    inUserNamespace: userNamespace,
+    filter: undefined,
+    env: [...withHome(process.env ?? [], root, process.user.uid), ...listenEnvironment(options.listenFds)],
+  });
+  if (options.planOnly) {
+    globalThis.process.stdout.write(renderPlan(plan));
+    return undefined;
+  }
+  const claimed = span("runtime", "state", id);
+  store.claim(id);
+  const failures: Failures = { store, state, running: undefined };
+  try {
+    store.write(state);
+    claimed();
+    const cgroup = span("runtime", "cgroups", id);
+    createCgroups(cgroups, cgroupPaths, config.linux?.resources ?? {});
+    cgroup();
+    const launch = span("runtime", "launch", id);
+    const launched = await follow(options, state, failures, plan, fds);
+    launch();
+    return launched;
+  } catch (error) {
+    await undo(failures);
+    throw error;
+  }
+}
+
+const listenEnvironment = (count: number) => (count > 0 ? [`LISTEN_FDS=${count}`, "LISTEN_PID=1"] : []);
+
+interface Failures {
+  store: StateStore;
+  state: ContainerState;
+  running: RunningPlan | undefined;
+}
+
+/** Spawns the launcher and answers what it tells, up to the point where only the start is missing. */
+async function follow(
+  options: LaunchOptions,
+  state: ContainerState,
+  failures: Failures,
+  plan: import("../../../launcher/plan.ts").Plan,
+  fds: Descriptors,
+): Promise<Launched> {
+  const { store, id } = options;
+  const { config } = state;
+  const go = pipe("go pipe");
+  let fifo: Fd | undefined;
+  if (options.waitForStart) {
+    const path = store.startFifo(id);
+    mknodat(-100, path, S_IFIFO | 0o600);
+    // Read-write: opening does not wait for a writer, and an empty FIFO blocks the reader instead of ending.
+    fifo = open(path, O_RDWR);
+  }
+  const preserved = Array.from({ length: options.preserveFds }, (_, i) => 3 + i);
+  const stdio = [0, 1, 2, ...preserved, go.readEnd.number];
+  if (fifo) stdio.push(fifo.number);
+  if (options.console) stdio.push(options.console.number);
+  if (stdio.length !== fds.report) throw new Error("descriptor plan and spawn disagree");
+  const running = spawnPlan(plan, { stdio, argv0: "runc:[INIT]" });
+  failures.running = running;
+  go.readEnd.close();
+  fifo?.close();
+  options.console?.close();
+  const allow = () => write(go.writeEnd, new Uint8Array([1]));
+  for (;;) {
+    const report = running.next();
+    if (report.kind !== "message") throw await failure(report, state);
+    if (report.code === TELL.pid) {
+      state.init_process_pid = report.value;
+      state.init_process_start = processStat(report.value)?.startTime ?? 0;
+      state.namespace_paths = namespacePaths(report.value);
+      store.write(state);
+      if (config.linux?.namespaces?.some((one) => one.type === "user" && !one.path)) {
+        writeIdMaps(report.value, config.linux);
+        allow();
+      }
+    } else if (report.code === TELL.mounted) {
+      const document = stateDocument(state, "creating");
+      await runHooks("prestart", config.hooks?.prestart, document);
+      await runHooks("createRuntime", config.hooks?.createRuntime, document);
+      await runHooks("createContainer", config.hooks?.createContainer, document, state);
+      allow();
+    } else if (report.code === TELL.ready) {
+      state.ready = true;
+      store.write(state);
+      if (options.pidFile) writePidFile(options.pidFile, state.init_process_pid);
+      if (options.waitForStart) allow();
+      return {
+        state,
+        begin: () => {
+          if (!options.waitForStart) allow();
+          go.writeEnd.close();
+          running.close();
+        },
+      };
+    } else throw new Error(`launcher sent an unknown message 0x${report.code.toString(16)}`);
+  }
+}
+
+function descriptors(options: LaunchOptions): Descriptors {
+  const go = 3 + options.preserveFds;
+  let next = go + 1;
+  const start = options.waitForStart ? next++ : -1;
+  const console = options.console ? next++ : -1;
+  return { preserve: options.preserveFds, go, start, console, report: next };
+}
+
+function resolveRootfs(path: string): string {
+  let real: string;
+  try {
+    real = realpathSync(path);
+  } catch (error) {
+    throw new RuntimeError(`invalid rootfs: ${(error as Error).message}`);
+  }
+  if (!statSync(real).isDirectory()) throw new RuntimeError(`invalid rootfs: ${path} is not a directory`);
+  if (real === "/") throw new RuntimeError("invalid rootfs: it must not be the host's root");
+  return real;
+}
+
+/** Bind sources are relative to the bundle, and must be there. */
+function absoluteSources(config: Config, bundle: string): void {
+  for (const mount of config.mounts ?? []) {
+    if (!isBind(mount)) continue;
+    const source = mount.source ?? "";
+    mount.source = isAbsolute(source) ? source : join(bundle, source);
+    try {
+      statSync(mount.source);
+    } catch (error) {
+      if (!isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) throw error;
+      throw new RuntimeError(
+        `error mounting ${JSON.stringify(mount.source)} to rootfs at ${JSON.stringify(mount.destination)}: stat ${mount.source}: no such file or directory`,
+      );
+    }
+  }
+}
+
+function namespacePaths(pid: number): Record<string, string> {
+  return Object.fromEntries(
+    Object.values(NAMESPACE_FLAG).map(({ name, file }) => [
+      name.replace("CLONE_", ""),
+      `/proc/${pid}/ns/${file}`,
+    ]),
+  );
+}
+
+/** What runc's callers read: the number alone, put in place whole. */
+export function writePidFile(path: string, pid: number): void {
+  const aside = join(dirname(path), `.${basename(path)}`);
+  writeFileSync(aside, String(pid), { mode: 0o666 });
+  renameSync(aside, path);
+}
+
+/** The words for a launcher that stopped. */
+async function failure(report: Exclude<Report, { kind: "message" }>, state: ContainerState): Promise<Error> {
+  if (report.kind === "failed")
+    return new PlanError(report.error.record, report.error.errno, report.error.message);
+  const oom = /oom_kill (\d+)/.exec(memoryEvents(state));
+  if (oom && oom[1] !== "0") return new Error("container init was OOM-killed (memory limit too low?)");
+  return new Error("container init exited prematurely");
+}
+
+function memoryEvents(state: ContainerState): string {
+  const { cgroup_paths: paths } = state;
+  for (const file of [`${paths["memory"]}/memory.oom_control`, `${paths[""]}/memory.events`]) {
+    try {
+      return readFileSync(file, "latin1");
+    } catch {
+      // Not this kind of hierarchy.
+    }
+  }
+  return "";
+}
+
+/** Takes everything back: the processes first, since they keep the cgroups busy. */
+async function undo({ store, state, running }: Failures): Promise<void> {
+  running?.close();
+  const pid = state.init_process_pid;
+  if (pid > 0 && isAlive(pid, state.init_process_start)) {
+    try {
+      globalThis.process.kill(pid, "SIGKILL");
+    } catch {
+      // It ended by itself.
+    }
+  }
+  removeCgroups(state.cgroup_paths);
+  store.remove(state.id);
+}

@@ -1,0 +1,103 @@
+// What the runtime keeps of a container: <root>/<id>/state.json and the start FIFO. The names of runc's own file are kept
+// (id, init_process_pid, cgroup_paths …), since monitoring programs read it.
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { isErrno } from "../../../../ffi/errno.ts";
+import type { Config } from "../../../spec/oci/runtime.ts";
+import { writeAtomic } from "../../../store/atomic.ts";
+import type { CgroupPaths } from "../cgroup/paths.ts";
+import { alreadyExists, notExist, RuntimeError } from "../errors.ts";
+
+export interface ContainerState {
+  id: string;
+  /** 0 until the process exists. */
+  init_process_pid: number;
+  /** Field 22 of /proc/PID/stat, which tells a reused pid from ours. */
+  init_process_start: number;
+  created: string;
+  bundle: string;
+  rootfs: string;
+  /** Whether everything was set up; before that the status is "creating". */
+  ready: boolean;
+  cgroup_paths: CgroupPaths;
+  namespace_paths: Record<string, string>;
+  no_pivot: boolean;
+  /** What exec, hooks and delete need of config.json; the bundle may be gone or changed by then. */
+  config: Config;
+}
+
+/** Directory of all containers' states. */
+export class StateStore {
+  constructor(readonly root: string) {}
+
+  directory(id: string): string {
+    return join(this.root, id);
+  }
+
+  startFifo(id: string): string {
+    return join(this.root, id, "exec.fifo");
+  }
+
+  /** Claims the id. Throws when it is invalid or taken. */
+  claim(id: string): void {
+    checkId(id);
+    mkdirSync(this.root, { recursive: true, mode: 0o700 });
+    try {
+      mkdirSync(this.directory(id), 0o711);
+    } catch (error) {
+      if (isErrno(error, "EEXIST")) throw alreadyExists();
+      throw error;
+    }
+  }
+
+  write(state: ContainerState): void {
+    // Below /run: it need not outlive a power cut, since the container does not either.
+    writeAtomic(join(this.directory(state.id), "state.json"), JSON.stringify(state), { durable: false });
+  }
+
+  /** Throws "container does not exist". An id whose claimer was killed before its first write counts as not existing. */
+  read(id: string): ContainerState {
+    checkId(id);
+    let text: string;
+    try {
+      text = readFileSync(join(this.directory(id), "state.json"), "utf8");
+    } catch (error) {
+      if (isErrno(error, "ENOENT", "ENOTDIR")) throw notExist();
+      throw error;
+    }
+    try {
+      return JSON.parse(text) as ContainerState;
+    } catch (error) {
+      throw new RuntimeError(`reading ${this.directory(id)}/state.json: ${(error as Error).message}`);
+    }
+  }
+
+  /** Whether the id is claimed, even without a state. */
+  claimed(id: string): boolean {
+    checkId(id);
+    return existsSync(this.directory(id));
+  }
+
+  remove(id: string): void {
+    rmSync(this.directory(id), { recursive: true, force: true });
+  }
+
+  list(): string[] {
+    try {
+      return readdirSync(this.root, { withFileTypes: true })
+        .filter((entry) => entry.isDirectory() && existsSync(join(this.root, entry.name, "state.json")))
+        .map((entry) => entry.name)
+        .sort();
+    } catch (error) {
+      if (isErrno(error, "ENOENT")) return [];
+      throw error;
+    }
+  }
+}
+
+/** Ids become directory names. runc accepts word characters and `+-.`; not "." and "..". */
+export function checkId(id: string): void {
+  if (id === "") throw new RuntimeError("container id cannot be empty");
+  if (!/^[\w+.-]+$/.test(id) || id === "." || id === "..")
+    throw new RuntimeError("invalid container ID format");
+}

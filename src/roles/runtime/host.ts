@@ -1,0 +1,120 @@
+// What this machine and this process can do: read once, when a plan is made.
+import { existsSync, fstatSync, readFileSync, statSync } from "node:fs";
+import { isErrno } from "../../../ffi/errno.ts";
+import { syscall } from "../../../ffi/libc.ts";
+import type { Process, Rlimit } from "../../spec/oci/runtime.ts";
+import { limitNumber, limitWord } from "./launch/identity.ts";
+
+const CAP_SYS_RESOURCE = 1n << 24n;
+
+export interface HostCapabilities {
+  bounding: bigint;
+  effective: bigint;
+  /** The kernel's last capability and all below. */
+  known: bigint;
+}
+
+export function hostCapabilities(): HostCapabilities {
+  const status = readFileSync("/proc/self/status", "latin1");
+  const set = (name: string) =>
+    BigInt(`0x${new RegExp(`^${name}:\\s*([0-9a-f]+)`, "m").exec(status)?.[1] ?? "0"}`);
+  const last = Number(readFileSync("/proc/sys/kernel/cap_last_cap", "latin1"));
+  return { bounding: set("CapBnd"), effective: set("CapEff"), known: (1n << BigInt(last + 1)) - 1n };
+}
+
+/** Limits cut down to the hard limits of this process where it may not raise them. */
+export function clampRlimits(
+  wanted: readonly Rlimit[],
+  capabilities: HostCapabilities,
+  warn: (message: string) => void,
+): Rlimit[] {
+  const mayRaise = (capabilities.effective & CAP_SYS_RESOURCE) !== 0n;
+  return wanted.map((limit) => {
+    const number = limitNumber(limit.type);
+    if (number === undefined || mayRaise) return limit;
+    const now = new BigUint64Array(2);
+    syscall("prlimit64", limit.type, 0, number, 0, now);
+    const ceiling = now[1]!;
+    if (limitWord(limit.hard) <= ceiling) return limit;
+    warn(
+      `${limit.type}: hard limit ${limit.hard} is above ${ceiling} and CAP_SYS_RESOURCE is missing; using ${ceiling}`,
+    );
+    const hard = Number(ceiling);
+    return { type: limit.type, hard, soft: limitWord(limit.soft) > ceiling ? hard : limit.soft };
+  });
+}
+
+/** oom_score_adj to write, if any: lowering it needs CAP_SYS_RESOURCE, so without it the present value stays. */
+export function oomScore(
+  process: Process | undefined,
+  capabilities: HostCapabilities,
+  warn: (message: string) => void,
+): number | undefined {
+  const wanted = process?.oomScoreAdj;
+  if (wanted === undefined) return undefined;
+  const now = Number(readFileSync("/proc/self/oom_score_adj", "latin1"));
+  if (wanted === now) return undefined;
+  if (wanted < now && (capabilities.effective & CAP_SYS_RESOURCE) === 0n) {
+    warn(`oomScoreAdj ${wanted} is below ${now} and CAP_SYS_RESOURCE is missing; left at ${now}`);
+    return undefined;
+  }
+  return wanted;
+}
+
+/** Which of stdio the container's user needs to own: what is open, not his yet, and not the null device. */
+export function foreignStdio(uid: number, terminal: boolean): number[] {
+  if (terminal) return [];
+  return [0, 1, 2].filter((fd) => {
+    try {
+      const stat = fstatSync(fd);
+      return stat.uid !== uid && stat.rdev !== 0x103;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** What a bind mount's source is; throws when it is not there. */
+export function sourceKind(source: string): "directory" | "file" {
+  return statSync(source).isDirectory() ? "directory" : "file";
+}
+
+/** The mount that a path lies on, when it is shared with peers. */
+export function sharedParent(path: string): string | undefined {
+  let best = "";
+  let shared = false;
+  for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n")) {
+    const fields = line.split(" ");
+    const mountpoint = fields[4];
+    if (mountpoint === undefined || mountpoint.length < best.length) continue;
+    if (mountpoint !== "/" && path !== mountpoint && !path.startsWith(`${mountpoint}/`)) continue;
+    best = mountpoint;
+    shared = fields.slice(6, fields.indexOf("-")).some((field) => field.startsWith("shared:"));
+  }
+  return shared ? best : undefined;
+}
+
+/** Where a security label for execve goes, or undefined when none is wanted or the module is off. Throws like runc. */
+export function execLabel(process: Process | undefined): { file: string; label: string } | undefined {
+  const profile = process?.apparmorProfile;
+  if (profile) {
+    const enabled = readFirst("/sys/module/apparmor/parameters/enabled")?.startsWith("Y");
+    if (!enabled) {
+      throw new Error("apparmor: config provided but apparmor not supported");
+    }
+    const own = "/proc/self/attr/apparmor/exec";
+    return { file: existsSync(own) ? own : "/proc/self/attr/exec", label: `exec ${profile}` };
+  }
+  if (process?.selinuxLabel && existsSync("/sys/fs/selinux/enforce"))
+    return { file: "/proc/self/attr/exec", label: process.selinuxLabel };
+  return undefined;
+}
+
+function readFirst(path: string): string | undefined {
+  try {
+    return readFileSync(path, "latin1");
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR", "EACCES")) return undefined;
+    throw error;
+  }
+}

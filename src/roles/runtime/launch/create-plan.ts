@@ -1,0 +1,232 @@
+// The whole plan of a container's first process, in the order that runtime-spec runtime.md#lifecycle asks for.
+import type { Arch } from "../../../../ffi/arch/index.ts";
+import { O_CLOEXEC, O_WRONLY } from "../../../../ffi/constants/fcntl.ts";
+import { MOUNT_ATTR_RDONLY } from "../../../../ffi/constants/mount.ts";
+import { PR_SET_DUMPABLE, PR_SET_NAME } from "../../../../ffi/constants/prctl.ts";
+import { bits, Plan, type Slot } from "../../../launcher/plan.ts";
+import type { Config, NamespaceType } from "../../../spec/oci/runtime.ts";
+import type { Cgroups } from "../cgroup/hierarchy.ts";
+import { type CgroupPaths, directories } from "../cgroup/paths.ts";
+import { joinTasks, openTasks } from "./cgroup-join.ts";
+import { addCgroupMount } from "./cgroup-mount.ts";
+import { addConsole } from "./console.ts";
+import { AT_FDCWD, awaitGo, belowRoot, type Context, type Descriptors, tell } from "./context.ts";
+import { addDeviceLinks, addDevices, containerDevices } from "./devices.ts";
+import { addRlimits } from "./identity.ts";
+import { addKeyring } from "./keyring.ts";
+import { raiseLoopback } from "./loopback.ts";
+import { maskPath, readonlyPath, takeNullDevice } from "./masks.ts";
+import { makeDirectories } from "./mountpoint.ts";
+import { addMount, isBind, type SourceKind, setAttributes } from "./mounts.ts";
+import { addClone, addTimeNamespace, flagsOf, joinNamespaces } from "./namespaces.ts";
+import { addLateSeccomp, addProcess, closeOnExec, closeOthers, type ProcessFacts } from "./process.ts";
+import { execute } from "./program.ts";
+import { changeRoot, makeRootReadonly, moveRoot, pivotRoot, prepareRoot } from "./rootfs.ts";
+import { addSysctls } from "./sysctl.ts";
+
+/** What is known of the host and the request when the plan is made; nothing else is read, so tests need no root. */
+export interface CreateFacts extends ProcessFacts {
+  arch: Arch;
+  id: string;
+  fds: Descriptors;
+  rootfs: string;
+  /** Mount that the rootfs lies on, when it is shared and must be made private first. */
+  sharedParent: string | undefined;
+  cgroups: Cgroups;
+  cgroupPaths: CgroupPaths;
+  sourceKind: SourceKind;
+  hostHasKcore: boolean;
+  /** New value for oom_score_adj; undefined leaves it. */
+  oomScoreAdj: number | undefined;
+  noPivot: boolean;
+  keyring: boolean;
+  /** Whether hooks run between mounting and pivot_root. */
+  hooks: boolean;
+  /** Text for /proc/self/attr/…/exec, where a security module is on. */
+  execLabel: { file: string; label: string } | undefined;
+}
+
+const DEFAULT_FDS_NAME = "runc:[INIT]";
+
+/** The plan, from close_range to execve. Throws on what config.json asks for and this runtime cannot do. */
+export function createPlan(config: Config, facts: CreateFacts): Plan {
+  const plan = new Plan(`create ${facts.id}`, facts.arch);
+  const context: Context = {
+    plan,
+    fds: facts.fds,
+    root: plan.slot("root"),
+    abandoned: plan.label("abandoned"),
+  };
+  const namespaces = config.linux?.namespaces ?? [];
+  const fresh = namespaces.filter((one) => !one.path).map((one) => one.type);
+  const child = plan.label("container's first process");
+
+  closeOnExec(context);
+  plan.call("prctl", [bits({ PR_SET_DUMPABLE }), 0, 0, 0, 0]);
+  plan.call("prctl", [bits({ PR_SET_NAME }), plan.string(DEFAULT_FDS_NAME), 0, 0, 0]);
+  if (facts.oomScoreAdj !== undefined)
+    writeFile(
+      context,
+      "/proc/self/oom_score_adj",
+      String(facts.oomScoreAdj),
+      "failed to update oom_score_adj",
+    );
+  if (facts.inUserNamespace) addRlimits(context, config.process?.rlimits ?? []);
+  const v1 = facts.cgroups.mode === "v2" ? [] : v1Directories(facts.cgroupPaths);
+  const tasks = openTasks(context, v1);
+  joinNamespaces(context, namespaces);
+  if (fresh.includes("time")) addTimeNamespace(context, config.linux?.timeOffsets);
+  const cloned: NamespaceType[] = fresh.filter((type) => type !== "cgroup" && type !== "time");
+  addClone(context, cloned, facts.cgroupPaths[""], child);
+
+  plan.place(child);
+  joinTasks(context, tasks, v1);
+  if (fresh.includes("user")) becomeRoot(context);
+  plan.call("setsid", [], { why: "setsid" });
+  if (fresh.includes("cgroup"))
+    plan.call("unshare", [flagsOf(["cgroup"])], { why: "creating the cgroup namespace" });
+  if (facts.keyring) addKeyring(context, facts.id);
+  if (fresh.includes("network")) raiseLoopback(context);
+  plan.call("umask", [0]);
+
+  const ownMounts = namespaces.some((one) => one.type === "mount");
+  const readonlyLater: Slot[] = [];
+  let nullDevice: Slot | undefined;
+  if (ownMounts) {
+    prepareRoot(context, facts.rootfs, config.linux?.rootfsPropagation, facts.sharedParent);
+    addMounts(context, config, facts, readonlyLater, fresh.includes("cgroup"));
+    if ((config.linux?.maskedPaths ?? []).length > 0) nullDevice = takeNullDevice(context);
+  } else refuseMounts(config);
+  if (config.linux?.sysctl) addSysctls(context, config.linux.sysctl);
+  if (facts.execLabel) openLabel(context, facts.execLabel);
+  if (facts.hooks) {
+    tell(context, "mounted");
+    awaitGo(context);
+  }
+  if (!ownMounts) changeRoot(context, facts.rootfs);
+  else if (facts.noPivot) moveRoot(context);
+  else pivotRoot(context);
+  makeDirectories(context, config.process?.cwd ?? "/", "creating the working directory");
+  if (config.process?.terminal)
+    addConsole(context, { size: config.process.consoleSize, uid: config.process.user.uid, bind: ownMounts });
+  for (const mount of readonlyLater)
+    setAttributes(
+      context,
+      mount,
+      { set: MOUNT_ATTR_RDONLY, text: "MOUNT_ATTR_RDONLY" },
+      false,
+      "making /dev read-only",
+    );
+  if (config.root?.readonly && ownMounts) makeRootReadonly(context);
+  if (config.hostname) setName(context, "sethostname", config.hostname);
+  if (config.domainname) setName(context, "setdomainname", config.domainname);
+  for (const path of config.linux?.readonlyPaths ?? []) readonlyPath(context, path);
+  for (const path of config.linux?.maskedPaths ?? []) maskPath(context, path, nullDevice!);
+
+  const process = config.process!;
+  if (facts.execLabel) writeLabel(context, facts.execLabel);
+  const closeHere = plan.slot("root again");
+  reopenRoot(context, closeHere);
+  const program = addProcess(context, process, facts);
+  tell(context, "ready");
+  awaitGo(context);
+  if (facts.fds.start >= 0) awaitStart(context);
+  addLateSeccomp(context, process, facts.filter);
+  execute(context, program, process.args ?? [], facts.env);
+  plan.place(context.abandoned);
+  plan.call("exit_group", [1]);
+  return plan;
+}
+
+/** v1 only: the unified directory is entered by the clone. */
+function v1Directories(paths: CgroupPaths): string[] {
+  const { "": _unified, ...v1 } = paths;
+  return directories(v1);
+}
+
+/** In a new user namespace: waits for its maps, then is root there. */
+function becomeRoot(context: Context): void {
+  const { plan } = context;
+  awaitGo(context);
+  plan.call("setresgid", [0, 0, 0], { why: "becoming root in the user namespace" });
+  plan.call("setresuid", [0, 0, 0], { why: "becoming root in the user namespace" });
+  plan.call("setgroups", [0, 0], { tolerate: ["EPERM"] });
+}
+
+function addMounts(
+  context: Context,
+  config: Config,
+  facts: CreateFacts,
+  readonlyLater: Slot[],
+  cgroupNamespace: boolean,
+): void {
+  const mounts = config.mounts ?? [];
+  for (const mount of mounts) {
+    if (belowRoot(mount.destination) === ".")
+      throw new Error(`invalid mount ${JSON.stringify(mount.destination)}: it would hide the rootfs`);
+    if (mount.type === "cgroup")
+      addCgroupMount(context, mount, facts.cgroups, facts.cgroupPaths, cgroupNamespace);
+    else addMount(context, mount, facts.sourceKind, readonlyLater);
+  }
+  // A /dev that is bound from outside is left as it is.
+  const foreign = mounts.some((mount) => isBind(mount) && belowRoot(mount.destination) === "dev");
+  if (foreign) return;
+  makeDirectories(context, "/dev", "creating /dev");
+  addDevices(context, containerDevices(config.linux?.devices ?? []), facts.inUserNamespace);
+  addDeviceLinks(context, facts.hostHasKcore);
+}
+
+function refuseMounts(config: Config): void {
+  const linux = config.linux ?? {};
+  if ((linux.maskedPaths ?? []).length > 0 || (linux.readonlyPaths ?? []).length > 0)
+    throw new Error("unable to restrict sys entries without a private MNT namespace");
+  if ((config.mounts ?? []).length > 0) throw new Error("unable to mount without a private MNT namespace");
+}
+
+function writeFile({ plan }: Context, path: string, value: string, why: string): void {
+  const fd = plan.slot("file");
+  plan.call("openat", [AT_FDCWD, plan.string(path), bits({ O_WRONLY, O_CLOEXEC })], { into: fd, why });
+  plan.call("write", [fd, plan.string(value), new TextEncoder().encode(value).length], { why });
+  plan.call("close", [fd]);
+}
+
+const labels = new WeakMap<Context, Slot>();
+
+/** The label's file is opened while the host's /proc is there, and written when nothing is left to be done with privilege. */
+function openLabel(context: Context, { file }: { file: string }): void {
+  const fd = context.plan.slot("label");
+  labels.set(context, fd);
+  context.plan.call("openat", [AT_FDCWD, context.plan.string(file), bits({ O_WRONLY, O_CLOEXEC })], {
+    into: fd,
+    why: `opening ${file}`,
+  });
+}
+
+function writeLabel(context: Context, { label }: { label: string }): void {
+  const fd = labels.get(context)!;
+  context.plan.call("write", [fd, context.plan.string(label), new TextEncoder().encode(label).length], {
+    why: `setting the security label ${label}`,
+  });
+}
+
+function setName({ plan }: Context, call: "sethostname" | "setdomainname", name: string): void {
+  const what = call === "sethostname" ? "hostname" : "domainname";
+  plan.call(call, [plan.string(name), new TextEncoder().encode(name).length], {
+    why: `unable to set ${what}`,
+  });
+}
+
+/** Drops every descriptor of the set-up, the mounts and the host's paths among them, and opens the root anew. */
+function reopenRoot(context: Context, root: Slot): void {
+  closeOthers(context);
+  context.plan.call("openat", [AT_FDCWD, context.plan.string("/"), bits({ O_PATH: 0o10000000, O_CLOEXEC })], {
+    into: root,
+  });
+  context.root = root;
+}
+
+/** Blocks on the start FIFO. It is open for writing here too, so that an empty one blocks instead of ending. */
+function awaitStart({ plan, fds }: Context): void {
+  plan.call("close", [fds.report]);
+  plan.call("read", [fds.start, plan.bytes("start", new Uint8Array(8)), 1], { why: "waiting for start" });
+}

@@ -1,0 +1,173 @@
+// config.json's mounts as plan records. Each target is resolved once, inside the root, and mounted on by descriptor;
+// each new mount is made detached, gets its attributes, and appears complete (man 2 fsopen, open_tree, mount_setattr).
+import { AT_EMPTY_PATH, AT_RECURSIVE } from "../../../../ffi/constants/fcntl.ts";
+import {
+  FSCONFIG_CMD_CREATE,
+  FSCONFIG_SET_FLAG,
+  FSCONFIG_SET_STRING,
+  FSMOUNT_CLOEXEC,
+  FSOPEN_CLOEXEC,
+  MOUNT_ATTR_RDONLY,
+  OPEN_TREE_CLONE,
+} from "../../../../ffi/constants/mount.ts";
+import { layout, pack } from "../../../../ffi/struct.ts";
+import { Address, bits, Constant, type Slot } from "../../../launcher/plan.ts";
+import type { Mount } from "../../../spec/oci/runtime.ts";
+import { AT_FDCWD, attach, belowRoot, type Context, EMPTY_PATH } from "./context.ts";
+import { type Attributes, type MountOptions, parseMountOptions } from "./mount-options.ts";
+import { openMountpoint } from "./mountpoint.ts";
+
+export const MountAttr = layout({
+  c: "struct mount_attr",
+  header: "linux/mount.h",
+  size: 32,
+  fields: { attr_set: [0, "u64"], attr_clr: [8, "u64"], propagation: [16, "u64"], userns_fd: [24, "u64"] },
+});
+
+export const CLONE_TREE = { OPEN_TREE_CLONE, OPEN_TREE_CLOEXEC: 0o2000000 } as const;
+
+/** mount_setattr on an open mount. */
+export function setAttributes(
+  { plan }: Context,
+  mount: Slot,
+  change: Partial<Attributes> & { propagation?: number; text?: string },
+  recursive: boolean,
+  why: string,
+): void {
+  const { set = 0, clear = 0, propagation = 0 } = change;
+  const attr = plan.bytes("", pack(MountAttr, { attr_set: set, attr_clr: clear, propagation }));
+  const text = change.text ?? `set 0x${set.toString(16)}${clear ? ` clear 0x${clear.toString(16)}` : ""}`;
+  plan.call(
+    "mount_setattr",
+    [
+      mount,
+      plan.string(""),
+      recursive ? bits({ AT_EMPTY_PATH, AT_RECURSIVE }) : EMPTY_PATH,
+      new Address(attr.offset, `{${text}}`),
+      MountAttr.size,
+    ],
+    { why },
+  );
+}
+
+/** A new file system instance as a detached mount in `into`. */
+export function newFilesystem(
+  { plan }: Context,
+  fs: {
+    type: string;
+    source: string;
+    data: readonly string[];
+    flags?: readonly string[];
+    attributes: number;
+  },
+  into: Slot,
+  why: string,
+): void {
+  const handle = plan.slot("fs");
+  plan.call("fsopen", [plan.string(fs.type), bits({ FSOPEN_CLOEXEC })], { into: handle, why });
+  const set = (key: string, value: string) =>
+    plan.call("fsconfig", [handle, bits({ FSCONFIG_SET_STRING }), plan.string(key), plan.string(value), 0], {
+      why: `${why}: option ${key}=${value}`,
+    });
+  const flag = (key: string) =>
+    plan.call("fsconfig", [handle, bits({ FSCONFIG_SET_FLAG }), plan.string(key), 0, 0], {
+      why: `${why}: option ${key}`,
+    });
+  set("source", fs.source);
+  for (const word of fs.flags ?? []) flag(word);
+  for (const word of fs.data) {
+    const equals = word.indexOf("=");
+    if (equals < 0) flag(word);
+    else set(word.slice(0, equals), word.slice(equals + 1));
+  }
+  plan.call("fsconfig", [handle, bits({ FSCONFIG_CMD_CREATE }), 0, 0, 0], { why });
+  const attributes = new Constant(fs.attributes, `0x${fs.attributes.toString(16)}`);
+  plan.call("fsmount", [handle, bits({ FSMOUNT_CLOEXEC }), attributes], { into, why });
+  plan.call("close", [handle]);
+}
+
+/** A copy of the mount at a path of the runtime's own tree, detached. */
+export function cloneTree(
+  { plan }: Context,
+  source: string,
+  recursive: boolean,
+  into: Slot,
+  why: string,
+): void {
+  const flags = recursive ? bits({ ...CLONE_TREE, AT_RECURSIVE }) : bits(CLONE_TREE);
+  plan.call("open_tree", [AT_FDCWD, plan.string(source), flags], { into, why });
+}
+
+/** What the host knows about a bind mount's source when the plan is made. */
+export type SourceKind = (source: string) => "directory" | "file";
+
+/** The file systems whose superblock is not the container's own to make read-only: only the mount is. */
+const KERNEL_FILESYSTEMS = new Set(["proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2"]);
+
+export function mountWhy(mount: Mount): string {
+  const source = mount.source ?? mount.type ?? "";
+  return `error mounting ${JSON.stringify(source)} to rootfs at ${JSON.stringify(mount.destination)}: mount ${source}:${mount.destination}`;
+}
+
+/** Whether the mount is a bind mount: by its type or its options. */
+export function isBind(mount: Mount, options = parseMountOptions(mount.options ?? [])): boolean {
+  return mount.type === "bind" || mount.type === "rbind" || options.bind;
+}
+
+/** Adds one mount that is not of type cgroup. `readonlyLater` collects tmpfs on /dev, which must be filled first. */
+export function addMount(context: Context, mount: Mount, kind: SourceKind, readonlyLater: Slot[]): void {
+  const { plan } = context;
+  const options = parseMountOptions(mount.options ?? []);
+  const why = mountWhy(mount);
+  const made = plan.slot(`mount ${mount.destination}`);
+  const target = plan.slot("target");
+  if (isBind(mount, options)) addBind(context, mount, options, kind, made, target, why);
+  else {
+    const type = mount.type ?? "none";
+    let attributes = options.attributes.set;
+    const later = belowRoot(mount.destination) === "dev" && (attributes & MOUNT_ATTR_RDONLY) !== 0;
+    if (later) {
+      attributes &= ~MOUNT_ATTR_RDONLY;
+      readonlyLater.push(made);
+    }
+    const flags = [...options.superblock];
+    if (attributes & MOUNT_ATTR_RDONLY && !KERNEL_FILESYSTEMS.has(type)) flags.push("ro");
+    openMountpoint(context, mount.destination, "directory", target, why);
+    newFilesystem(
+      context,
+      { type, source: mount.source || type, data: options.data, flags, attributes },
+      made,
+      why,
+    );
+    attach(context, made, target, why);
+  }
+  addRecursiveAttributes(context, made, options, why);
+  addPropagation(context, made, options, why);
+}
+
+function addBind(
+  context: Context,
+  mount: Mount,
+  options: MountOptions,
+  kind: SourceKind,
+  made: Slot,
+  target: Slot,
+  why: string,
+): void {
+  const source = mount.source ?? "";
+  openMountpoint(context, mount.destination, kind(source), target, why);
+  cloneTree(context, source, options.recursiveBind || mount.type === "rbind", made, why);
+  const { set, clear } = options.attributes;
+  if (set || clear) setAttributes(context, made, { set, clear }, false, why);
+  attach(context, made, target, why);
+}
+
+function addRecursiveAttributes(context: Context, made: Slot, options: MountOptions, why: string): void {
+  const { set, clear } = options.recursive;
+  if (set || clear) setAttributes(context, made, { set, clear }, true, why);
+}
+
+function addPropagation(context: Context, made: Slot, options: MountOptions, why: string): void {
+  for (const { type, name, recursive } of options.propagation)
+    setAttributes(context, made, { propagation: type, text: name }, recursive, why);
+}

@@ -1,0 +1,69 @@
+// The last stretch that init and exec share: from a set-up place in the container to the user's program.
+import { CLOSE_RANGE_CLOEXEC } from "../../../../ffi/constants/sched.ts";
+import { bits, Constant } from "../../../launcher/plan.ts";
+import type { Process } from "../../../spec/oci/runtime.ts";
+import type { Filter } from "../seccomp/compile.ts";
+import type { CapabilitySets } from "./capabilities.ts";
+import type { Context } from "./context.ts";
+import { addIdentity, addNoNewPrivileges, addRlimits } from "./identity.ts";
+import { findProgram, type Program } from "./program.ts";
+import { addScheduling } from "./scheduling.ts";
+import { addSeccomp } from "./seccomp.ts";
+
+export interface ProcessFacts {
+  capabilities: CapabilitySets;
+  knownCapabilities: bigint;
+  ownStdio: readonly number[];
+  inUserNamespace: boolean;
+  filter: Filter | undefined;
+  /** Environment with HOME filled in. */
+  env: readonly string[];
+}
+
+/** Closes everything that is open but stdio, the preserved descriptors and the talk with the parent. */
+export function closeOthers({ plan, fds }: Context): void {
+  plan.call("close_range", [fds.report + 1, new Constant(0xffffffff, "~0"), 0], {
+    why: "closing descriptors",
+  });
+}
+
+/** Marks what lies above the preserved descriptors to vanish at execve, whoever left it open. */
+export function closeOnExec({ plan, fds }: Context): void {
+  plan.call(
+    "close_range",
+    [3 + fds.preserve, new Constant(0xffffffff, "~0"), bits({ CLOSE_RANGE_CLOEXEC })],
+    {
+      why: "marking descriptors close-on-exec",
+    },
+  );
+}
+
+/** Limits, seccomp, identity, program lookup. Returns the slot that holds the program's path. */
+export function addProcess(context: Context, process: Process, facts: ProcessFacts): Program {
+  const { plan } = context;
+  const args = process.args ?? [];
+  addScheduling(context, process);
+  // In a user namespace limits were set before it was entered, with the privilege to raise them.
+  if (!facts.inUserNamespace) addRlimits(context, process.rlimits ?? []);
+  if (process.noNewPrivileges) addNoNewPrivileges(context);
+  // Without no_new_privs only CAP_SYS_ADMIN may load a filter, and the next step gives that away.
+  if (facts.filter && !process.noNewPrivileges) addSeccomp(context, facts.filter);
+  addIdentity(context, {
+    user: process.user,
+    capabilities: facts.capabilities,
+    knownCapabilities: facts.knownCapabilities,
+    cwd: process.cwd,
+    ownStdio: facts.ownStdio,
+    groupsMayBeDenied: facts.inUserNamespace,
+  });
+  plan.call("umask", [
+    new Constant(process.user.umask ?? 0o022, `0${(process.user.umask ?? 0o022).toString(8)}`),
+  ]);
+  const path = facts.env.findLast((entry) => entry.startsWith("PATH="))?.slice(5);
+  return findProgram(context, args[0] ?? "", path);
+}
+
+/** The filter in its usual place: last, so that it need not allow anything of the set-up. */
+export function addLateSeccomp(context: Context, process: Process, filter: Filter | undefined): void {
+  if (filter && process.noNewPrivileges) addSeccomp(context, filter);
+}

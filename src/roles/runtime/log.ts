@@ -1,0 +1,40 @@
+// The runtime's log: logrus's lines on stderr, or a file in text or JSON, which containerd's shim reads back for errors.
+import { appendFileSync } from "node:fs";
+
+export type LogLevel = "debug" | "info" | "warning" | "error";
+
+let file: string | undefined;
+let format = "text";
+let debugging = false;
+
+export function configureLog(options: { file: string | undefined; format: string; debug: boolean }): void {
+  file = options.file;
+  format = options.format;
+  debugging = options.debug;
+}
+
+/** logrus's time: RFC 3339 to the second, local zone shown as an offset; ours is UTC. */
+const now = () => new Date().toISOString().replace(/\.\d+Z$/, "Z");
+
+export function log(level: LogLevel, message: string): void {
+  if (level === "debug" && !debugging) return;
+  const line =
+    format === "json"
+      ? JSON.stringify({ level, msg: message, time: now() })
+      : `time="${now()}" level=${level} msg=${JSON.stringify(message)}`;
+  if (file === undefined) {
+    process.stderr.write(`${line}\n`);
+    return;
+  }
+  try {
+    appendFileSync(file, `${line}\n`, { mode: 0o644 });
+  } catch (error) {
+    process.stderr.write(`${line}\nrunc: cannot write to the log ${file}: ${(error as Error).message}\n`);
+  }
+}
+
+/** An error that ends the program: in the log, and on stderr too when the log is a file. */
+export function fatal(message: string): void {
+  log("error", message);
+  if (file !== undefined) process.stderr.write(`${message}\n`);
+}

@@ -1,0 +1,147 @@
+// The `runc` role: global flags, then a verb. Verbs are imported one by one, since each call needs one only.
+import { StateStore } from "./container/state.ts";
+import { type FlagTable, flag, flagHelp, parseFlags, text, UsageError } from "./flags.ts";
+import { configureLog, fatal } from "./log.ts";
+import type { Verb } from "./verbs/verb.ts";
+
+const globals = {
+  debug: { names: ["debug"], kind: "boolean", about: "enable debug logging" },
+  log: {
+    names: ["log"],
+    kind: "text",
+    about: "set the log file to write runc logs to (default is '/dev/stderr')",
+  },
+  logFormat: {
+    names: ["log-format"],
+    kind: "text",
+    about: "set the log format ('text' (default), or 'json')",
+  },
+  root: {
+    names: ["root"],
+    kind: "text",
+    about: "root directory for storage of container state (this should be located in tmpfs)",
+  },
+  criu: { names: ["criu"], kind: "text", about: "ignored: checkpoints are not supported" },
+  systemdCgroup: {
+    names: ["systemd-cgroup"],
+    kind: "boolean",
+    about: "refused: only the cgroupfs driver is supported",
+  },
+  rootless: {
+    names: ["rootless"],
+    kind: "text",
+    about: "ignore cgroup permission errors ('true', 'false', or 'auto')",
+  },
+  help: { names: ["help", "h"], kind: "boolean", about: "show help" },
+  version: { names: ["version", "v"], kind: "boolean", about: "print the version" },
+} as const satisfies FlagTable;
+
+const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
+  create: async () => (await import("./verbs/create.ts")).create,
+  delete: async () => (await import("./verbs/delete.ts")).remove,
+  kill: async () => (await import("./verbs/kill.ts")).kill,
+  list: async () => (await import("./verbs/list.ts")).list,
+  run: async () => (await import("./verbs/run.ts")).run,
+  spec: async () => (await import("./verbs/spec.ts")).spec,
+  start: async () => (await import("./verbs/start.ts")).start,
+  state: async () => (await import("./verbs/state.ts")).state,
+};
+
+/** Runs one command line; resolves to the exit code. */
+export async function main(args: string[]): Promise<number> {
+  try {
+    return await dispatch(args);
+  } catch (error) {
+    fatal((error as Error).message || String(error));
+    return 1;
+  }
+}
+
+async function dispatch(args: string[]): Promise<number> {
+  let parsed: ReturnType<typeof parseFlags>;
+  try {
+    parsed = parseFlags(globals, args);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    process.stderr.write(`Incorrect Usage. ${error.message}\n\n${await help()}`);
+    throw error;
+  }
+  configureLog({
+    file: text(parsed, "log"),
+    format: text(parsed, "logFormat") ?? "text",
+    debug: flag(parsed, "debug"),
+  });
+  if (flag(parsed, "version")) {
+    const { runtimeVersion } = await import("./version-text.ts");
+    process.stdout.write(runtimeVersion());
+    return 0;
+  }
+  const [name, ...rest] = parsed.rest;
+  if (name === undefined || name === "help" || flag(parsed, "help")) {
+    process.stdout.write(await help());
+    return 0;
+  }
+  const format = text(parsed, "logFormat");
+  if (format !== undefined && format !== "text" && format !== "json") throw new Error("invalid log-format");
+  const load = Object.hasOwn(verbs, name) ? verbs[name] : undefined;
+  if (!load) {
+    fatal(`No help topic for '${name}'`);
+    return 3;
+  }
+  if (flag(parsed, "systemdCgroup"))
+    throw new Error(
+      "systemd cgroup flag passed, but the systemd cgroup driver is not supported; use cgroupfs",
+    );
+  const verb = await load();
+  const invocation = {
+    parsed: await verbFlags(name, verb, rest),
+    store: new StateStore(text(parsed, "root") ?? defaultRoot()),
+    debug: flag(parsed, "debug"),
+  };
+  if (flag(invocation.parsed, "help")) {
+    process.stdout.write(verbHelp(name, verb));
+    return 0;
+  }
+  const { min, max } = verb.arguments;
+  const given = invocation.parsed.rest.length;
+  if (given < min || given > max) {
+    process.stderr.write(`Incorrect Usage.\n\n${verbHelp(name, verb)}`);
+    const count =
+      min === max
+        ? `exactly ${min} argument(s)`
+        : given < min
+          ? `a minimum of ${min} arguments`
+          : `a maximum of ${max} arguments`;
+    throw new Error(`runc: ${JSON.stringify(name)} requires ${count}`);
+  }
+  return verb.run(invocation);
+}
+
+async function verbFlags(name: string, verb: Verb, args: string[]) {
+  try {
+    return parseFlags({ ...verb.flags, help: globals.help }, args);
+  } catch (error) {
+    if (error instanceof UsageError)
+      process.stderr.write(`Incorrect Usage: ${error.message}\n\n${verbHelp(name, verb)}`);
+    throw error;
+  }
+}
+
+function defaultRoot(): string {
+  const runtimeDirectory = process.env["XDG_RUNTIME_DIR"];
+  return process.geteuid?.() !== 0 && runtimeDirectory ? `${runtimeDirectory}/runc` : "/run/runc";
+}
+
+function verbHelp(name: string, verb: Verb): string {
+  const flags = Object.keys(verb.flags).length > 0;
+  return `NAME:\n   runc ${name} - ${verb.about}\n\nUSAGE:\n   runc ${name}${flags ? " [command options]" : ""} ${verb.usage}\n${
+    flags ? `\nOPTIONS:\n${flagHelp(verb.flags)}` : ""
+  }\n`;
+}
+
+async function help(): Promise<string> {
+  const lines: string[] = [];
+  for (const [name, load] of Object.entries(verbs))
+    lines.push(`   ${name.padEnd(10)}  ${(await load()).about}\n`);
+  return `NAME:\n   runc - Open Container Initiative runtime\n\nUSAGE:\n   runc [global options] command [command options] [arguments...]\n\nCOMMANDS:\n${lines.join("")}\nGLOBAL OPTIONS:\n${flagHelp(globals)}\n`;
+}

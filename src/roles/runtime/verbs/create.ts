@@ -1,0 +1,31 @@
+import { connectConsole } from "../container/console-socket.ts";
+import { launchContainer } from "../container/launch.ts";
+import { RuntimeError } from "../errors.ts";
+import { text } from "../flags.ts";
+import { framed } from "../frame.ts";
+import { launchFlags, launchOptions } from "./launching.ts";
+import type { Verb } from "./verb.ts";
+
+export const create: Verb = {
+  about: "create a container",
+  usage: "<container-id>",
+  flags: launchFlags,
+  arguments: { min: 1, max: 1 },
+  run: (invocation) =>
+    framed("runc create failed", async () => {
+      const { parsed } = invocation;
+      const options = launchOptions(invocation);
+      const socket = text(parsed, "consoleSocket");
+      if (options.terminal && !socket)
+        throw new RuntimeError("cannot allocate tty if runc will detach without setting console socket");
+      if (!options.terminal && socket)
+        throw new RuntimeError("cannot use console socket if runc will not detach or allocate tty");
+      const launched = await launchContainer({
+        ...options,
+        waitForStart: true,
+        console: socket && !options.planOnly ? connectConsole(socket) : undefined,
+      });
+      launched?.begin();
+      return 0;
+    }),
+};

@@ -1,0 +1,62 @@
+// What create and run share: their flags, and the look into the bundle that decides about the terminal.
+import { type LaunchOptions, readBundle } from "../container/launch.ts";
+import { type FlagTable, flag, integer, text } from "../flags.ts";
+import { log } from "../log.ts";
+import type { Invocation } from "./verb.ts";
+
+export const launchFlags = {
+  bundle: {
+    names: ["bundle", "b"],
+    kind: "text",
+    about: "path to the root of the bundle directory, defaults to the current directory",
+  },
+  consoleSocket: {
+    names: ["console-socket"],
+    kind: "text",
+    about:
+      "path to an AF_UNIX socket which will receive a file descriptor referencing the master end of the console's pseudoterminal",
+  },
+  pidFile: { names: ["pid-file"], kind: "text", about: "specify the file to write the process id to" },
+  noPivot: {
+    names: ["no-pivot"],
+    kind: "boolean",
+    about:
+      "do not use pivot root to jail process inside rootfs.  This should be used whenever the rootfs is on top of a ramdisk",
+  },
+  noNewKeyring: {
+    names: ["no-new-keyring"],
+    kind: "boolean",
+    about:
+      "do not create a new session keyring for the container.  This will cause the container to inherit the calling processes session key",
+  },
+  preserveFds: {
+    names: ["preserve-fds"],
+    kind: "text",
+    about: "Pass N additional file descriptors to the container (stdio + $LISTEN_FDS + N in total)",
+  },
+  plan: { names: ["plan"], kind: "boolean", about: "print the launch plan and exit; nothing is created" },
+} as const satisfies FlagTable;
+
+/** The options both verbs read off their flags, and whether config.json asks for a terminal. */
+export function launchOptions({
+  parsed,
+  store,
+}: Invocation): Omit<LaunchOptions, "waitForStart" | "console"> & { terminal: boolean } {
+  const bundle = text(parsed, "bundle") ?? ".";
+  const config = readBundle(bundle);
+  const listenFds = Number(process.env["LISTEN_FDS"] ?? 0) || 0;
+  return {
+    id: parsed.rest[0]!,
+    bundle,
+    config,
+    store,
+    noPivot: flag(parsed, "noPivot"),
+    noNewKeyring: flag(parsed, "noNewKeyring"),
+    preserveFds: (integer(parsed, "preserveFds") ?? 0) + listenFds,
+    listenFds,
+    pidFile: text(parsed, "pidFile"),
+    planOnly: flag(parsed, "plan") || !!process.env["BUNKER_PLAN"],
+    terminal: config.process?.terminal ?? false,
+    warn: (message) => log("warning", message),
+  };
+}

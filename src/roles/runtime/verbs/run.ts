@@ -1,0 +1,78 @@
+import { connectConsole } from "../container/console-socket.ts";
+import { runHooks, tryHooks } from "../container/hooks.ts";
+import { destroyContainer, killAndWait } from "../container/kill.ts";
+import { launchContainer } from "../container/launch.ts";
+import { stateDocument } from "../container/status.ts";
+import { RuntimeError } from "../errors.ts";
+import { flag, text } from "../flags.ts";
+import { framed } from "../frame.ts";
+import { log } from "../log.ts";
+import { launchFlags, launchOptions } from "./launching.ts";
+import type { Verb } from "./verb.ts";
+
+export const run: Verb = {
+  about: "create and run a container",
+  usage: "<container-id>",
+  flags: {
+    ...launchFlags,
+    detach: { names: ["detach", "d"], kind: "boolean", about: "detach from the container's process" },
+    keep: { names: ["keep"], kind: "boolean", about: "do not delete the container after it exits" },
+    noSubreaper: {
+      names: ["no-subreaper"],
+      kind: "boolean",
+      about: "disable the use of the subreaper used to reap reparented processes",
+    },
+  },
+  arguments: { min: 1, max: 1 },
+  run: (invocation) =>
+    framed("runc run failed", async () => {
+      const { parsed, store } = invocation;
+      const options = launchOptions(invocation);
+      const { config, terminal, planOnly } = options;
+      const detach = flag(parsed, "detach");
+      const socket = text(parsed, "consoleSocket");
+      if (detach && terminal && !socket)
+        throw new RuntimeError("cannot allocate tty if runc will detach without setting console socket");
+      if (socket && !(detach && terminal))
+        throw new RuntimeError("cannot use console socket if runc will not detach or allocate tty");
+      const relay = terminal && !detach && !planOnly ? await import("../foreground/terminal.ts") : undefined;
+      const own = relay?.openTerminal();
+      const launched = await launchContainer({
+        ...options,
+        waitForStart: false,
+        console: own ? own.remote : socket && !planOnly ? connectConsole(socket) : undefined,
+      });
+      if (!launched) return 0;
+      const { state } = launched;
+      try {
+        await runHooks(
+          "startContainer",
+          config.hooks?.startContainer,
+          stateDocument(state, "created"),
+          state,
+        );
+      } catch (error) {
+        killAndWait(state);
+        await destroyContainer(store, state);
+        throw error;
+      }
+      if (detach) {
+        launched.begin();
+        await tryHooks("poststart", config.hooks?.poststart, stateDocument(state, "running"), (message) =>
+          log("warning", message),
+        );
+        return 0;
+      }
+      const { follow } = await import("../foreground/follow.ts");
+      const terminalEnd = own?.attach();
+      const end = follow(state.init_process_pid, terminalEnd?.resize);
+      launched.begin();
+      await tryHooks("poststart", config.hooks?.poststart, stateDocument(state, "running"), (message) =>
+        log("warning", message),
+      );
+      const code = await end;
+      await terminalEnd?.finish();
+      if (!flag(parsed, "keep")) await destroyContainer(store, state);
+      return code;
+    }),
+};

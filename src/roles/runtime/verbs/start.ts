@@ -1,0 +1,37 @@
+import { write } from "../../../../ffi/file.ts";
+import { runHooks, tryHooks } from "../container/hooks.ts";
+import { destroyContainer, killAndWait } from "../container/kill.ts";
+import { isAlive } from "../container/process-table.ts";
+import { openStartFifo, stateDocument } from "../container/status.ts";
+import { RuntimeError } from "../errors.ts";
+import { log } from "../log.ts";
+import type { Verb } from "./verb.ts";
+
+export const start: Verb = {
+  about: "executes the user defined process in a created container",
+  usage: "<container-id>",
+  flags: {},
+  arguments: { min: 1, max: 1 },
+  async run({ parsed, store }) {
+    const state = store.read(parsed.rest[0]!);
+    if (!isAlive(state.init_process_pid, state.init_process_start))
+      throw new RuntimeError("cannot start a container that has stopped");
+    if (!state.ready) throw new RuntimeError("cannot start a container that is still being created");
+    using fifo = openStartFifo(store.startFifo(state.id));
+    if (!fifo) throw new RuntimeError("cannot start an already running container");
+    const { hooks } = state.config;
+    try {
+      await runHooks("startContainer", hooks?.startContainer, stateDocument(state, "created"), state);
+    } catch (error) {
+      // runtime.md#lifecycle: the container is stopped, and goes on with poststop.
+      killAndWait(state);
+      await destroyContainer(store, state);
+      throw error;
+    }
+    write(fifo, new Uint8Array([0]));
+    await tryHooks("poststart", hooks?.poststart, stateDocument(state, "running"), (message) =>
+      log("warning", message),
+    );
+    return 0;
+  },
+};

@@ -1,0 +1,38 @@
+import { statSync } from "node:fs";
+import type { ContainerState, StateStore } from "../container/state.ts";
+import { containerStatus } from "../container/status.ts";
+import type { Verb } from "./verb.ts";
+
+/** What `state` and `list --format json` show of a container. */
+export function describe(store: StateStore, state: ContainerState) {
+  const status = containerStatus(store, state);
+  const { annotations } = state.config;
+  return {
+    ociVersion: state.config.ociVersion,
+    id: state.id,
+    pid: status === "stopped" ? 0 : state.init_process_pid,
+    status,
+    bundle: state.bundle,
+    rootfs: state.rootfs,
+    created: state.created,
+    ...(annotations && Object.keys(annotations).length > 0 ? { annotations } : {}),
+    owner: "",
+  };
+}
+
+/** Who made the container: the owner of its directory. */
+export function ownerOf(store: StateStore, id: string): string {
+  const { uid } = statSync(store.directory(id));
+  return uid === 0 ? "root" : `#${uid}`;
+}
+
+export const state: Verb = {
+  about: "output the state of a container",
+  usage: "<container-id>",
+  flags: {},
+  arguments: { min: 1, max: 1 },
+  async run({ parsed, store }) {
+    process.stdout.write(JSON.stringify(describe(store, store.read(parsed.rest[0]!)), null, 2));
+    return 0;
+  },
+};

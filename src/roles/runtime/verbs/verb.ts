@@ -1,0 +1,20 @@
+// What a verb of the command line is.
+import type { StateStore } from "../container/state.ts";
+import type { FlagTable, Parsed } from "../flags.ts";
+
+export interface Invocation {
+  parsed: Parsed;
+  store: StateStore;
+  debug: boolean;
+}
+
+export interface Verb {
+  about: string;
+  /** Arguments after the flags, for the usage line. */
+  usage: string;
+  flags: FlagTable;
+  /** How many arguments it takes. */
+  arguments: { min: number; max: number };
+  /** Resolves to the exit code. */
+  run(invocation: Invocation): Promise<number>;
+}
