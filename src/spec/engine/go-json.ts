@@ -85,7 +85,7 @@ function normalize(schema: Node, value: unknown): unknown {
     const names = new Map(Object.keys(def.shape).map((name) => [name.toLowerCase(), name]));
     const result: Record<string, unknown> = {};
     for (const [key, field] of Object.entries(value)) {
-      const name = def.shape[key] ? key : names.get(key.toLowerCase());
+      const name = Object.hasOwn(def.shape, key) ? key : names.get(key.toLowerCase());
       if (name === undefined || field === null) continue;
       result[name] = normalize(def.shape[name]!, field);
     }

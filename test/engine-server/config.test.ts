@@ -1,0 +1,233 @@
+// dockerd's command line and daemon.json.
+import { describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseFile, refuseConflicts } from "../../src/roles/engine/config/file.ts";
+import { parseFlags } from "../../src/roles/engine/config/flags.ts";
+import { parseHost } from "../../src/roles/engine/config/host.ts";
+import { buildConfig, loadConfig } from "../../src/roles/engine/config/load.ts";
+import { holdPidfile } from "../../src/roles/engine/config/pidfile.ts";
+import { findRuntime } from "../../src/roles/engine/config/runtimes.ts";
+import { parseBytes, parseUlimit } from "../../src/roles/engine/config/values.ts";
+
+const flags = (...args: string[]) => Object.fromEntries(parseFlags(args));
+
+describe("flags", () => {
+  test.each<[string[], Record<string, unknown>]>([
+    [
+      ["-H", "unix:///a", "-Hunix:///b", "--host=tcp://:1"],
+      { hosts: ["unix:///a", "unix:///b", "tcp://:1"] },
+    ],
+    [["-D", "--tls=false", "--iptables=0"], { debug: true, tls: false, iptables: false }],
+    [["-Dl", "warn"], { debug: true, "log-level": "warn" }],
+    [["--pidfile=", "--data-root", ""], { pidfile: "", "data-root": "" }],
+    [["--mtu", "1400", "--shutdown-timeout=-1"], { mtu: 1400, "shutdown-timeout": -1 }],
+    [["--add-runtime", "oci=/usr/local/sbin/runc"], { runtimes: { oci: { path: "/usr/local/sbin/runc" } } }],
+    [["--default-ulimit", "nofile=1:2"], { "default-ulimits": [{ name: "nofile", soft: 1, hard: 2 }] }],
+    [["--log-opt", "max-size=1m", "--log-opt=a=b=c"], { "log-opts": { "max-size": "1m", a: "b=c" } }],
+    [
+      ["--default-address-pool", "base=10.0.0.0/8,size=24"],
+      { "default-address-pools": [{ base: "10.0.0.0/8", size: 24 }] },
+    ],
+  ])("%j", (args, values) => expect(flags(...args)).toEqual(values));
+
+  test.each<[string[], string]>([
+    [["--nope"], "unknown flag: --nope\nSee 'dockerd --help'."],
+    [["-z"], "unknown shorthand flag: 'z' in -z\nSee 'dockerd --help'."],
+    [["--data-root"], "flag needs an argument: --data-root\nSee 'dockerd --help'."],
+    [["extra"], "\"dockerd\" accepts no arguments.\nSee 'dockerd --help'."],
+    [["--mtu=x"], 'invalid argument "x" for "--mtu" flag: strconv.ParseInt: parsing "x": invalid syntax'],
+    [
+      ["--tls=maybe"],
+      'invalid argument "maybe" for "--tls" flag: strconv.ParseBool: parsing "maybe": invalid syntax',
+    ],
+    [["--default-ulimit", "x"], "invalid ulimit argument: x"],
+  ])("%j is refused", (args, message) => expect(() => parseFlags(args)).toThrow(message));
+});
+
+describe("daemon.json", () => {
+  test("values become what flags give", () => {
+    const file = parseFile(
+      JSON.stringify({
+        debug: true,
+        hosts: ["unix:///a"],
+        runtimes: { crun: { path: "/usr/bin/crun", runtimeArgs: ["--x"] } },
+        "default-ulimits": { nofile: { Name: "nofile", Hard: 2, Soft: 1 } },
+        "log-opts": { "max-size": "1m" },
+        features: { "containerd-snapshotter": true },
+        proxies: { "http-proxy": "http://p" },
+      }),
+    );
+    expect(Object.fromEntries(file)).toEqual({
+      debug: true,
+      hosts: ["unix:///a"],
+      runtimes: { crun: { path: "/usr/bin/crun", runtimeArgs: ["--x"] } },
+      "default-ulimits": [{ name: "nofile", soft: 1, hard: 2 }],
+      "log-opts": { "max-size": "1m" },
+      features: { "containerd-snapshotter": "true" },
+      "http-proxy": "http://p",
+    });
+    expect(parseFile("").size).toBe(0);
+  });
+
+  test("unknown keys, wrong types and broken JSON are refused", () => {
+    expect(() => parseFile('{"debugg": true, "aa": 1}')).toThrow(
+      "the following directives don't match any configuration option: aa, debugg",
+    );
+    expect(() => parseFile('{"debug": "yes"}')).toThrow("Config field debug");
+    expect(() => parseFile('{"hosts": [1]}')).toThrow("Config field hosts.0");
+    expect(() => parseFile("{")).toThrow("invalid JSON");
+    expect(() => parseFile("[]")).toThrow("must be an object");
+  });
+
+  test("what both say is a conflict, named with both values", () => {
+    expect(() =>
+      refuseConflicts(parseFlags(["-D", "--label", "a=b"]), parseFile('{"debug": false, "labels": ["c=d"]}')),
+    ).toThrow(
+      "the following directives are specified both as a flag and in the configuration file: debug: (from flag: true, from file: false), labels: (from flag: [a=b], from file: [c=d])",
+    );
+  });
+
+  test("errors name the file; a missing default file is none, a missing named one is", () => {
+    const directory = mkdtempSync(join(tmpdir(), "bunker-config-"));
+    try {
+      const path = join(directory, "daemon.json");
+      expect(() => loadConfig(parseFlags(["--config-file", path]))).toThrow(
+        `unable to configure the Docker daemon with file ${path}: open ${path}: no such file or directory`,
+      );
+      writeFileSync(path, '{"nope": 1}');
+      expect(() => loadConfig(parseFlags(["--config-file", path]))).toThrow(
+        `unable to configure the Docker daemon with file ${path}: the following directives don't match any configuration option: nope`,
+      );
+      writeFileSync(path, '{"labels": ["a=b"]}');
+      expect(loadConfig(parseFlags(["--config-file", path, "-D"]))).toMatchObject({
+        labels: ["a=b"],
+        debug: true,
+        logLevel: "debug",
+      });
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+});
+
+describe("the configuration", () => {
+  const build = (...args: string[]) => buildConfig(parseFlags(args), "");
+
+  test("defaults are dockerd's", () => {
+    expect(build()).toMatchObject({
+      dataRoot: "/var/lib/docker",
+      execRoot: "/var/run/docker",
+      pidfile: "/var/run/docker.pid",
+      listen: [{ kind: "unix", path: "/var/run/docker.sock" }],
+      defaultRuntime: "runc",
+      defaultShmSize: 64 << 20,
+      liveRestore: true,
+      network: { iptables: true, ipForward: true, userlandProxy: true, mtu: 1500 },
+    });
+  });
+
+  test.each<[string[], string]>([
+    [["--storage-driver", "zfs"], "error initializing graphdriver: driver not supported: zfs"],
+    [["--default-runtime", "nope"], "specified default runtime 'nope' does not exist"],
+    [["--add-runtime", "runc=/x"], "runtime name 'runc' is reserved"],
+    [["--userns-remap", "default"], "--userns-remap is not implemented"],
+    [["--ipv6"], "--ipv6 is not implemented"],
+    [["-b", "br0", "--bip", "10.0.0.1/24"], "mutually exclusive"],
+    [["--log-level", "loud"], "invalid logging level: loud"],
+    [["--label", "x"], "bad attribute format: x"],
+    [["--exec-opt", "native.cgroupdriver=systemd"], "only cgroupfs"],
+    [["--log-driver", "syslog"], "no log driver named 'syslog' is registered"],
+    [["-H", "npipe://x"], "invalid bind address format"],
+    [["--max-concurrent-downloads", "0"], "invalid max concurrent downloads: 0"],
+  ])("%j is refused", (args, message) => expect(() => build(...args)).toThrow(message));
+
+  test("harmless values of what is missing are taken", () => {
+    expect(() =>
+      build("--ipv6=false", "--selinux-enabled=false", "--metrics-addr=", "--cpu-rt-period=0"),
+    ).not.toThrow();
+  });
+
+  test("runtimes: ours, added ones, shims by name, unknown ones", () => {
+    const config = build(
+      "--add-runtime",
+      "crun=/usr/bin/crun",
+      "--default-runtime",
+      "crun",
+      "--exec-root",
+      "/x",
+    );
+    expect(findRuntime(config, undefined)).toEqual({
+      name: "crun",
+      shim: "io.containerd.bunker.v2",
+      binary: "/usr/bin/crun",
+    });
+    expect(findRuntime(config, "runc")).toEqual({
+      name: "runc",
+      shim: "io.containerd.bunker.v2",
+      binary: "",
+    });
+    expect(findRuntime(config, "io.containerd.kata.v2").shim).toBe("io.containerd.kata.v2");
+    expect(findRuntime({ ...config, containerd: "/c.sock" }, "runc").shim).toBe("io.containerd.runc.v2");
+    expect(() => findRuntime(config, "__proto__")).toThrow("unknown or invalid runtime name: __proto__");
+  });
+});
+
+test("addresses", () => {
+  expect(parseHost("", false)).toEqual({ kind: "unix", path: "/var/run/docker.sock" });
+  expect(parseHost("unix://", false)).toEqual({ kind: "unix", path: "/var/run/docker.sock" });
+  expect(parseHost("fd://", false)).toEqual({ kind: "fd", name: "" });
+  expect(parseHost("tcp://", false)).toEqual({ kind: "tcp", host: "127.0.0.1", port: 2375 });
+  expect(parseHost("tcp://0.0.0.0", true)).toEqual({ kind: "tcp", host: "0.0.0.0", port: 2376 });
+  expect(parseHost("tcp://[::1]:99", false)).toEqual({ kind: "tcp", host: "::1", port: 99 });
+  expect(parseHost(":4000", false)).toEqual({ kind: "tcp", host: "127.0.0.1", port: 4000 });
+  for (const bad of ["tcp://a:b", "tcp://h:99999", "http://x", "unix://tcp://x"]) {
+    expect(() => parseHost(bad, false)).toThrow(/invalid/);
+  }
+});
+
+test("sizes and ulimits", () => {
+  expect(parseBytes("64M")).toBe(64 << 20);
+  expect(parseBytes("1.5g")).toBe(1.5 * 2 ** 30);
+  expect(parseBytes("65536")).toBe(65536);
+  expect(() => parseBytes("64X")).toThrow("invalid size: '64X'");
+  expect(parseUlimit("nofile=-1")).toEqual({ name: "nofile", soft: -1, hard: -1 });
+  expect(() => parseUlimit("nofile=2:1")).toThrow("less than or equal");
+});
+
+describe("the pid file", () => {
+  const inDirectory = (work: (pidfile: string, dataRoot: string) => void) => () => {
+    const directory = mkdtempSync(join(tmpdir(), "bunker-pid-"));
+    try {
+      work(join(directory, "docker.pid"), directory);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  };
+
+  test(
+    "is held once, says who holds it, and goes",
+    inDirectory((pidfile, root) => {
+      const held = holdPidfile(pidfile, root);
+      expect(() => holdPidfile(pidfile, root)).toThrow(
+        `pid file found, ensure docker is not running or delete ${pidfile}: process with PID ${process.pid} is still running`,
+      );
+      expect(() => holdPidfile(join(root, "other.pid"), root)).toThrow(
+        "another engine is running on the data root",
+      );
+      held.release();
+      holdPidfile(pidfile, root).release();
+    }),
+  );
+
+  test(
+    "of a process that is gone, or is no engine, is taken over",
+    inDirectory((pidfile, root) => {
+      for (const stale of ["999999999", "1", "garbage", ""]) {
+        writeFileSync(pidfile, stale);
+        holdPidfile(pidfile, root).release();
+      }
+    }),
+  );
+});
