@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type ApiServer, serveApi } from "../../src/roles/engine/server/serve.ts";
 import { realDocker } from "../support/binary.ts";
-import { type FakeEngine, fakeEngine } from "./fakes.ts";
+import { FakeContainerd, type FakeEngine, fakeEngine } from "./fakes.ts";
 
 describe.skipIf(!realDocker)(
   `docker CLI${realDocker ? "" : " (skipped: no docker client on this machine)"}`,
@@ -79,6 +79,7 @@ describe.skipIf(!realDocker)(
     });
 
     test("refusals reach people", async () => {
+      fake.containerd.pulling = new FakeContainerd().pulling;
       expect(await docker("rmi", "nope")).toMatchObject({
         code: 1,
         err: "Error response from daemon: No such image: nope:latest",

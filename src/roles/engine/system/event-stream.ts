@@ -85,7 +85,10 @@ export function eventStream(engine: Engine, c: RouteContext): Response {
       const timer =
         until === undefined
           ? undefined
-          : setTimeout(() => end.abort(), Math.min(Number((until - now) / 1_000_000n), 2 ** 31 - 1));
+          : setTimeout(
+              () => end.abort(),
+              Math.min(Math.max(Number((until - now) / 1_000_000n), 0), 2 ** 31 - 1),
+            );
       const stop = AbortSignal.any([signal, end.signal]);
       stop.addEventListener("abort", () => wake?.(), { once: true });
       while (!stop.aborted) {
