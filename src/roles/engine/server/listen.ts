@@ -109,17 +109,32 @@ async function tcpListener(
   return { address: name, close: () => void server.close() };
 }
 
-// sd_listen_fds(3): descriptors 3 … 3+n-1, if they are meant for this process.
-function activatedFds(name: string): number[] {
+interface Activation {
+  count: number;
+  names: string[];
+}
+
+let activation: Activation | undefined;
+
+// sd_listen_fds(3). Read once and taken out of the environment: the sockets are not for the children of this process.
+function readActivation(): Activation {
   const count = Number(process.env["LISTEN_FDS"] ?? "0");
-  if (process.env["LISTEN_PID"] !== String(process.pid) || !Number.isInteger(count) || count < 1) {
+  const ours = process.env["LISTEN_PID"] === String(process.pid) && Number.isInteger(count);
+  const names = (process.env["LISTEN_FDNAMES"] ?? "").split(":");
+  for (const variable of ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"]) delete process.env[variable];
+  return { count: ours ? count : 0, names };
+}
+
+function activatedFds(name: string): number[] {
+  activation ??= readActivation();
+  const { count, names } = activation;
+  if (count < 1) {
     throw new Error(
       "failed to load listeners: no sockets found via socket activation: make sure the service was started by systemd",
     );
   }
   const all = Array.from({ length: count }, (_, i) => FIRST_FD + i);
   if (name === "" || name === "*") return all;
-  const names = (process.env["LISTEN_FDNAMES"] ?? "").split(":");
   const chosen = all.filter((fd, i) => String(fd) === name || names[i] === name);
   if (chosen.length === 0) {
     throw new Error(`failed to load listeners: failed to find systemd activated sockets for ${name}`);
