@@ -7,9 +7,12 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
   readSync,
+  rmdirSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
@@ -98,6 +101,7 @@ export class Host {
   async close(): Promise<void> {
     for (const shim of this.#shims) await shim.destroy();
     this.deafen();
+    removeTestCgroups();
     rmSync(this.directory, { recursive: true });
   }
 }
@@ -113,6 +117,81 @@ export interface BundleOptions {
   binary?: string;
 }
 
+/** A root file system of busybox at `<directory>/rootfs`. */
+export function rootfsOf(directory: string): string {
+  const rootfs = join(directory, "rootfs");
+  mkdirSync(join(rootfs, "bin"), { recursive: true });
+  for (const each of ["dev", "proc", "sys", "tmp"]) mkdirSync(join(rootfs, each));
+  cpSync(busybox()!, join(rootfs, "bin", "busybox"));
+  for (const name of [
+    "sh",
+    "cat",
+    "echo",
+    "sleep",
+    "true",
+    "head",
+    "stty",
+    "tty",
+    "yes",
+    "seq",
+    "printf",
+    "dd",
+  ])
+    symlinkSync("busybox", join(rootfs, "bin", name));
+  return rootfs;
+}
+
+export function ociSpec(id: string, options: BundleOptions & { rootfs?: string }): Record<string, unknown> {
+  const namespaces = ["pid", "ipc", "uts", "mount", "network"].filter(
+    (type) => type !== "pid" || !options.hostPids,
+  );
+  const spec: Record<string, unknown> = {
+    ociVersion: "1.0.2",
+    process: {
+      terminal: options.terminal ?? false,
+      user: { uid: 0, gid: 0 },
+      args: options.args ?? ["/bin/true"],
+      env: ["PATH=/bin"],
+      cwd: "/",
+      capabilities: Object.fromEntries(
+        ["bounding", "effective", "permitted"].map((set) => [
+          set,
+          ["CAP_KILL", "CAP_CHOWN", "CAP_SYS_ADMIN"],
+        ]),
+      ),
+    },
+    root: { path: options.rootfs ?? "rootfs" },
+    hostname: "box",
+    mounts: [
+      { destination: "/proc", type: "proc", source: "proc" },
+      { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["mode=755"] },
+      {
+        destination: "/dev/pts",
+        type: "devpts",
+        source: "devpts",
+        options: ["newinstance", "ptmxmode=0666"],
+      },
+    ],
+    annotations: options.annotations,
+    linux: { namespaces: namespaces.map((type) => ({ type })), cgroupsPath: `/${CGROUP}/${id}` },
+  };
+  options.edit?.(spec);
+  return spec;
+}
+
+const CGROUP = `shimtest-${process.pid}`;
+
+/** The parent cgroup that the runtime made for the test's containers. */
+export function removeTestCgroups(): void {
+  for (const base of ["", ...readdirSync("/sys/fs/cgroup")]) {
+    try {
+      rmdirSync(join("/sys/fs/cgroup", base, CGROUP));
+    } catch {
+      // Not in this hierarchy.
+    }
+  }
+}
+
 export class Shim {
   readonly bundle: string;
   client!: TtrpcClient;
@@ -126,59 +205,9 @@ export class Shim {
     readonly options: BundleOptions,
   ) {
     this.bundle = join(host.directory, "b", id);
-    mkdirSync(join(this.bundle, "rootfs", "bin"), { recursive: true });
-    for (const each of ["dev", "proc", "sys", "tmp"]) mkdirSync(join(this.bundle, "rootfs", each));
-    cpSync(busybox()!, join(this.bundle, "rootfs", "bin", "busybox"));
-    for (const name of [
-      "sh",
-      "cat",
-      "echo",
-      "sleep",
-      "true",
-      "kill",
-      "head",
-      "stty",
-      "tty",
-      "yes",
-      "seq",
-      "printf",
-    ])
-      Bun.spawnSync(["ln", "-s", "busybox", join(this.bundle, "rootfs", "bin", name)]);
-    const namespaces = ["pid", "ipc", "uts", "mount", "network"].filter(
-      (type) => type !== "pid" || !options.hostPids,
-    );
-    const spec: Record<string, unknown> = {
-      ociVersion: "1.0.2",
-      process: {
-        terminal: options.terminal ?? false,
-        user: { uid: 0, gid: 0 },
-        args: options.args ?? ["/bin/true"],
-        env: ["PATH=/bin"],
-        cwd: "/",
-        capabilities: Object.fromEntries(
-          ["bounding", "effective", "permitted"].map((set) => [
-            set,
-            ["CAP_KILL", "CAP_CHOWN", "CAP_SYS_ADMIN"],
-          ]),
-        ),
-      },
-      root: { path: "rootfs" },
-      hostname: "box",
-      mounts: [
-        { destination: "/proc", type: "proc", source: "proc" },
-        { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["mode=755"] },
-        {
-          destination: "/dev/pts",
-          type: "devpts",
-          source: "devpts",
-          options: ["newinstance", "ptmxmode=0666"],
-        },
-      ],
-      annotations: options.annotations,
-      linux: { namespaces: namespaces.map((type) => ({ type })), cgroupsPath: `/shimtest/${id}` },
-    };
-    options.edit?.(spec);
-    writeFileSync(join(this.bundle, "config.json"), JSON.stringify(spec));
+    mkdirSync(this.bundle, { recursive: true });
+    rootfsOf(this.bundle);
+    writeFileSync(join(this.bundle, "config.json"), JSON.stringify(ociSpec(id, options)));
     for (const name of ["stdin", "stdout", "stderr"]) mkfifo(this.fifo(name));
   }
 

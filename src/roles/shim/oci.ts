@@ -64,9 +64,11 @@ export class OciRuntime {
             new Response(child.stdout as ReadableStream).text(),
             new Response(child.stderr as ReadableStream).text(),
           ]);
-      let status = await child.exited;
-      // When our own wait4(-1) was faster than Bun's, ours has the true status.
-      status = this.exits.take(child.pid)?.exitStatus ?? status;
+      // When our own wait4(-1) was faster than Bun's, Bun fails with ECHILD and ours has the true status.
+      const ended = await child.exited.catch((error: unknown) => error as Error);
+      const status = this.exits.take(child.pid)?.exitStatus ?? ended;
+      if (typeof status !== "number")
+        throw new RuntimeError(`${what}: its end was missed: ${status.message}`, { cause: status });
       if (status !== 0)
         throw new RuntimeError(this.#lastError() ?? (texts[1]!.trim() || `${what}: exit status ${status}`));
       return texts[0]!;

@@ -1,0 +1,1 @@
+export { createTasks, type LocalTasks, type TasksOptions } from "./tasks.ts";
