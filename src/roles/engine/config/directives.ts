@@ -165,9 +165,13 @@ export const directives: readonly Directive[] = [
   text("log-format", 'Set the logging format ("text"|"json")'),
   text("log-level", 'Set the logging level ("debug"|"info"|"warn"|"error"|"fatal")', { short: "l" }),
   { key: "log-opts", flag: "log-opt", type: "map", help: "Default log driver options for containers" },
-  int("max-concurrent-downloads", "Set the max concurrent downloads"),
+  int("max-concurrent-downloads", "Set the max concurrent downloads", {
+    ignored: "all layers of an image are fetched at once",
+  }),
   int("max-concurrent-uploads", "Set the max concurrent uploads", { ignored: "" }),
-  int("max-download-attempts", "Set the max download attempts for each pull"),
+  int("max-download-attempts", "Set the max download attempts for each pull", {
+    ignored: "the number of attempts is fixed",
+  }),
   text("metrics-addr", "Set default address and port to serve the metrics api on", {
     refused: { unless: off, why: notYet },
   }),
@@ -180,7 +184,9 @@ export const directives: readonly Directive[] = [
   int("oom-score-adjust", "Set the oom_score_adj for the daemon"),
   text("pidfile", "Path to use for daemon PID file", { short: "p" }),
   bool("raw-logs", "Full timestamps without ANSI coloring", { ignored: "" }),
-  list("registry-mirrors", "registry-mirror", "Preferred registry mirror"),
+  list("registry-mirrors", "registry-mirror", "Preferred registry mirror", {
+    ignored: "registry mirrors are not implemented; images come from the registry itself",
+  }),
   bool("rootless", "Enable rootless mode", { refused: { unless: off, why: notYet } }),
   text(
     "seccomp-profile",

@@ -1,10 +1,12 @@
 // /images
 import { Hono } from "hono";
+import type { ImageDeleteItem } from "../../../spec/engine/image.ts";
 import type { Engine } from "../engine.ts";
 import { badRequest, notImplemented } from "../errors.ts";
 import { boolean, Filters, type RouteEnv } from "../server/request.ts";
+import { parseTime } from "../system/time.ts";
 import { imageHistory, inspectImage } from "./inspect.ts";
-import { summarize } from "./list.ts";
+import { createdAt, summarize } from "./list.ts";
 import { pullImage } from "./pull.ts";
 
 export function imageRoutes(engine: Engine): Hono<RouteEnv> {
@@ -38,6 +40,24 @@ export function imageRoutes(engine: Engine): Hono<RouteEnv> {
     return c.body(null, 201);
   });
 
+  app.post("/images/prune", async (c) => {
+    const filters = Filters.parse(c.req.query("filters")).allow(["dangling", "label", "label!", "until"]);
+    const until = filters.get("until").map((text) => Number(parseTime(text) / 1_000_000n));
+    const danglingOnly = filters.flag("dangling") ?? true;
+    const deleted: ImageDeleteItem[] = [];
+    let reclaimed = 0;
+    for (const image of await engine.images.list()) {
+      if (danglingOnly && image.repoTags.length > 0) continue;
+      if (engine.containers.usingImage(image.id).length > 0) continue;
+      if (!filters.labels(image.config.config?.Labels)) continue;
+      if (until.some((time) => createdAt(image) > time)) continue;
+      deleted.push(...(await engine.images.remove(image.id, { force: true })));
+      reclaimed += image.size;
+    }
+    engine.events.publish("image", "prune", { ID: "", Attributes: { reclaimed: String(reclaimed) } });
+    return c.json({ ImagesDeleted: deleted, SpaceReclaimed: reclaimed });
+  });
+
   app.delete("/images/:name{.+}", async (c) => {
     const items = await engine.images.remove(c.req.param("name"), { force: boolean(c.req.query("force")) });
     return c.json(items);
@@ -48,7 +68,6 @@ export function imageRoutes(engine: Engine): Hono<RouteEnv> {
     ["GET", "/images/:name{.+}/get", "saving an image"],
     ["GET", "/images/get", "saving images"],
     ["POST", "/images/load", "loading images"],
-    ["POST", "/images/prune", "pruning images"],
     ["GET", "/images/search", "searching a registry"],
     ["POST", "/build", "building an image"],
     ["POST", "/build/prune", "pruning the build cache"],

@@ -10,6 +10,7 @@ import type { Engine } from "../engine.ts";
 import { badRequest, forbidden, notImplemented } from "../errors.ts";
 import type { NetworkInfo } from "../network/types.ts";
 import { Filters, type RouteEnv, readBody } from "../server/request.ts";
+import { parseTime } from "./time.ts";
 
 const FILTERS = ["dangling", "driver", "id", "label", "label!", "name", "scope", "type"] as const;
 const PREDEFINED: ReadonlySet<string> = new Set(["bridge", "host", "none", "default"]);
@@ -111,8 +112,18 @@ export function networkRoutes(engine: Engine): Hono<RouteEnv> {
     return c.json({ Id: network.id, Warning: "" }, 201);
   });
 
-  app.post("/networks/prune", () => {
-    throw notImplemented("pruning networks is not implemented");
+  app.post("/networks/prune", async (c) => {
+    const filters = Filters.parse(c.req.query("filters")).allow(["label", "label!", "until"]);
+    const until = filters.get("until").map((text) => Number(parseTime(text) / 1_000_000n));
+    const deleted: string[] = [];
+    for (const network of networks.list()) {
+      if (PREDEFINED.has(network.name) || network.endpoints.length > 0) continue;
+      if (!filters.labels(network.labels) || until.some((time) => network.created.getTime() > time)) continue;
+      await networks.remove(network.id);
+      deleted.push(network.name);
+    }
+    engine.events.publish("network", "prune", { ID: "", Attributes: { reclaimed: "0" } });
+    return c.json({ NetworksDeleted: deleted });
   });
 
   app.get("/networks/:id", (c) => c.json(inspectNetwork(networks.get(c.req.param("id")), true)));

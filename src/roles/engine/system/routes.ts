@@ -5,6 +5,7 @@ import type { Engine } from "../engine.ts";
 import { summarize } from "../images/list.ts";
 import { Filters, type RouteEnv, readBody } from "../server/request.ts";
 import { inspectVolume } from "../volumes/routes.ts";
+import { diskUsage } from "../volumes/usage.ts";
 import { eventStream } from "./event-stream.ts";
 import { systemInfo, versionResponse } from "./info.ts";
 import { login } from "./login.ts";
@@ -50,10 +51,15 @@ export function systemRoutes(engine: Engine): Hono<RouteEnv> {
         Containers: engine.containers.usingImage(image.Id).length,
       })),
       Containers: null,
-      Volumes: engine.volumes.list().map((volume) => ({
-        ...inspectVolume(volume),
-        UsageData: { RefCount: engine.containers.usingVolume(volume.name).length, Size: -1 },
-      })),
+      Volumes: await Promise.all(
+        engine.volumes.list().map(async (volume) => ({
+          ...inspectVolume(volume),
+          UsageData: {
+            RefCount: engine.containers.usingVolume(volume.name).length,
+            Size: await diskUsage(volume.mountpoint),
+          },
+        })),
+      ),
       BuildCache: null,
     } satisfies DiskUsage);
   });

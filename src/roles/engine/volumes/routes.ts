@@ -2,9 +2,10 @@
 import { Hono } from "hono";
 import { type VolumeInspect, type VolumeList, volumeCreate } from "../../../spec/engine/volume.ts";
 import type { Engine } from "../engine.ts";
-import { notImplemented } from "../errors.ts";
 import { boolean, Filters, type RouteEnv, readBody } from "../server/request.ts";
+import { atLeast } from "../server/version.ts";
 import type { Volume } from "./store.ts";
+import { diskUsage } from "./usage.ts";
 
 const FILTERS = ["dangling", "driver", "label", "label!", "name"] as const;
 
@@ -50,8 +51,22 @@ export function volumeRoutes(engine: Engine): Hono<RouteEnv> {
     return c.json(inspectVolume(volume), 201);
   });
 
-  app.post("/volumes/prune", () => {
-    throw notImplemented("pruning volumes is not implemented");
+  app.post("/volumes/prune", async (c) => {
+    const filters = Filters.parse(c.req.query("filters")).allow(["all", "label", "label!"]);
+    // Named ones only when asked for, since API 1.42.
+    const all = filters.flag("all") ?? !atLeast(c.get("apiVersion"), "1.42");
+    const deleted: string[] = [];
+    let reclaimed = 0;
+    for (const volume of engine.volumes.list()) {
+      if (!(all || volume.anonymous) || !filters.labels(volume.labels)) continue;
+      if (engine.containers.usingVolume(volume.name).length > 0) continue;
+      const size = await diskUsage(volume.mountpoint);
+      await engine.volumes.remove(volume.name);
+      deleted.push(volume.name);
+      reclaimed += size;
+    }
+    engine.events.publish("volume", "prune", { ID: "", Attributes: { reclaimed: String(reclaimed) } });
+    return c.json({ VolumesDeleted: deleted, SpaceReclaimed: reclaimed });
   });
 
   app.get("/volumes/:name", (c) => c.json(inspectVolume(engine.volumes.get(c.req.param("name")))));
