@@ -45,6 +45,7 @@ export function refusal(status: number, body: string, reference: Reference, abou
     case "TOOMANYREQUESTS":
       return new ServiceError("ResourceExhausted", text!);
   }
+  if (status === 416) return new ServiceError("OutOfRange", `${about}: requested range is not there`);
   if (status === 404) {
     const why = text ?? "manifest unknown: manifest unknown";
     return about.includes("/manifests/")

@@ -1,0 +1,46 @@
+// From a snapshot's mounts to the directory that a layer is written into, without mounting anything: an overlay's upper
+// directory in overlayfs's own format, or the source of a bind mount (a base layer: nothing lies below it).
+import type { ExtractOptions } from "../../../store/tar/extract.ts";
+import { type Mount, ServiceError } from "../../../wire/containerd/services.ts";
+
+export interface Target {
+  directory: string;
+  overlay: ExtractOptions["overlay"];
+}
+
+/** "lowerdir=/a:/b\:c" → ["/a", "/b:c"]. kernel Documentation/filesystems/overlayfs.rst, "Multiple lower layers" */
+function splitLower(value: string): string[] {
+  return [...value.matchAll(/(?:\\.|[^:\\])+/g)].map(([path]) => path.replace(/\\(.)/g, "$1"));
+}
+
+/** Throws ServiceError: Unimplemented for mounts that cannot be written like this, InvalidArgument for read-only ones. */
+export function targetOf(mounts: readonly Mount[]): Target {
+  const [mount] = mounts;
+  if (mounts.length !== 1 || !mount) {
+    throw new ServiceError(
+      "Unimplemented",
+      `apply layer: ${mounts.length} mounts given, only one is supported`,
+    );
+  }
+  const { type, source, options } = mount;
+  const value = (name: string) =>
+    options.find((option) => option.startsWith(`${name}=`))?.slice(name.length + 1);
+  if (type === "overlay") {
+    const directory = value("upperdir");
+    if (directory === undefined) {
+      throw new ServiceError("InvalidArgument", "apply layer: the overlay is read-only: it has no upperdir");
+    }
+    const opaque = options.includes("userxattr") ? "user.overlay.opaque" : "trusted.overlay.opaque";
+    return { directory, overlay: { opaque, lower: splitLower(value("lowerdir") ?? "") } };
+  }
+  if (type === "bind" || options.includes("bind") || options.includes("rbind")) {
+    if (options.includes("ro")) {
+      throw new ServiceError("InvalidArgument", `apply layer: ${source} is mounted read-only`);
+    }
+    return { directory: source, overlay: undefined };
+  }
+  throw new ServiceError(
+    "Unimplemented",
+    `apply layer: mounts of type ${JSON.stringify(type)} are not supported`,
+  );
+}

@@ -1,0 +1,100 @@
+// The Transfer service: pulls that meet at the same image become one.
+import {
+  type Image,
+  type PullRequest,
+  ServiceError,
+  type Transfer,
+  type TransferProgress,
+} from "../../../wire/containerd/services.ts";
+import type { Reference } from "../../../wire/distribution/reference.ts";
+import { RegistryResolver } from "../../../wire/distribution/registry.ts";
+import type { Resolver } from "../../../wire/distribution/resolver.ts";
+import { defaultRetry, type RetryPolicy } from "../../../wire/distribution/retry.ts";
+import type { ApplyStream } from "../diff/index.ts";
+import { abortable, KeyedLock } from "./keyed-lock.ts";
+import { type PullGround, pull } from "./pull.ts";
+import type { PullServices } from "./session.ts";
+
+export interface TransferOptions {
+  /** Unpacks layers as they come in: `createDiff(content).applyStream` where the snapshots are on this machine. */
+  applyStream?: ApplyStream;
+  /** Where images come from; registries, and this binary for bunker.internal, unless given. */
+  resolver?: PullGround["resolver"];
+  retry?: RetryPolicy;
+}
+
+/** A pull under way, with all who wait for it. */
+interface Running {
+  result: Promise<Image>;
+  controller: AbortController;
+  waiters: Set<(progress: TransferProgress) => void>;
+  /** The last report about each blob, for those who join late. */
+  latest: Map<string, TransferProgress>;
+}
+
+/** The Transfer service over the services of a containerd, local or remote. */
+export function createTransfer(services: PullServices, options: TransferOptions = {}): Transfer {
+  const retry = options.retry ?? defaultRetry;
+  const ground: PullGround = {
+    services,
+    applyStream: options.applyStream,
+    resolver: options.resolver ?? ((reference, request) => resolverFor(reference, request, retry)),
+    retry,
+    locks: new KeyedLock(),
+  };
+  const running = new Map<string, Running>();
+
+  const start = (key: string, ns: string, request: PullRequest): Running => {
+    const controller = new AbortController();
+    const waiters: Running["waiters"] = new Set();
+    const latest: Running["latest"] = new Map();
+    const result = pull(ground, ns, request, controller.signal, (progress) => {
+      latest.set(progress.id ?? "", progress);
+      for (const waiter of waiters) waiter(progress);
+    }).finally(() => {
+      if (running.get(key) === entry) running.delete(key);
+    });
+    result.catch(() => {});
+    const entry: Running = { result, controller, waiters, latest };
+    running.set(key, entry);
+    return entry;
+  };
+
+  return {
+    async pull(ns, request, onProgress) {
+      const { signal, ...rest } = request;
+      if (signal?.aborted) throw canceled(signal.reason);
+      const key = JSON.stringify([ns, rest]);
+      let entry = running.get(key);
+      if (entry) for (const progress of entry.latest.values()) onProgress?.(progress);
+      entry ??= start(key, ns, rest);
+      const waiter = (progress: TransferProgress) => onProgress?.(progress);
+      entry.waiters.add(waiter);
+      try {
+        return await abortable(entry.result, signal);
+      } catch (error) {
+        throw signal?.aborted && !(error instanceof ServiceError) ? canceled(error) : error;
+      } finally {
+        entry.waiters.delete(waiter);
+        // Nobody wants it any more. Wait until it has cleaned up: the caller may take the data root away.
+        if (entry.waiters.size === 0 && signal?.aborted) {
+          if (running.get(key) === entry) running.delete(key);
+          entry.controller.abort(signal.reason);
+          await entry.result.catch(() => {});
+        }
+      }
+    },
+  };
+}
+
+const canceled = (cause: unknown) => new ServiceError("Canceled", "context canceled", { cause });
+
+async function resolverFor(
+  reference: Reference,
+  request: PullRequest,
+  retry: RetryPolicy,
+): Promise<Resolver> {
+  const { EMBEDDED_DOMAIN, embeddedResolver } = await import("../../../embedded/resolver.ts");
+  if (reference.domain === EMBEDDED_DOMAIN) return embeddedResolver;
+  return new RegistryResolver({ auth: request.auth, insecure: request.insecure, retry });
+}
