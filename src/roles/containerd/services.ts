@@ -1,9 +1,9 @@
 // The containerd role put together: all services on one root, usable in-process and served on a socket.
-import { existsSync, mkdirSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { tryLock } from "../../../ffi/flock.ts";
-import type { Diff, Services, Tasks, Transfer } from "../../wire/containerd/services.ts";
-import { absent } from "./absent.ts";
+import { absent } from "../../wire/containerd/absent.ts";
+import type { Diff, Services, Transfer } from "../../wire/containerd/services.ts";
 import { LocalContainers } from "./containers/store.ts";
 import { BlobFiles } from "./content/blobs.ts";
 import { Ingests } from "./content/ingests.ts";
@@ -20,6 +20,7 @@ import { LocalNamespaces } from "./namespaces/store.ts";
 import { SnapshotDirectories } from "./snapshots/directories.ts";
 import { OverlaySnapshotter, snapshotters } from "./snapshots/overlayfs.ts";
 import { recover } from "./snapshots/recover.ts";
+import { createTasks } from "./tasks/index.ts";
 
 export interface ContainerdOptions {
   /** What outlives a reboot: metadata, content, snapshots. */
@@ -34,7 +35,7 @@ export interface ContainerdOptions {
 
 export interface Containerd {
   services: Services;
-  /** Serves gRPC on the socket (and events for shims beside it). Resolves when it accepts connections. */
+  /** Serves gRPC on the socket. Resolves when it accepts connections. */
   serve(address: string): Promise<void>;
   /** Ends serving, the collector and the database. Containers live on with their shims. */
   close(): Promise<void>;
@@ -65,26 +66,37 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
     ending.push(() => gc.close());
     const content = new LocalContent(meta, events, gc, blobs, ingests);
     const snapshots = snapshotters(new OverlaySnapshotter(meta, events, gc, directories));
+    const containers = new LocalContainers(meta, events, gc);
+    const tasks = createTasks({
+      containers,
+      events,
+      state,
+      address: options.address,
+      ...(options.bundle ? { bundle: options.bundle } : {}),
+    });
+    ending.push(() => tasks.close());
     const services: Services = {
       namespaces: new LocalNamespaces(meta, events),
       content,
       images: new LocalImages(meta, events, gc),
-      containers: new LocalContainers(meta, events, gc),
+      containers,
       snapshots,
       leases: new LocalLeases(meta, gc),
       events,
+      tasks,
       version: localVersion,
       introspection: new LocalIntrospection(root, plugins(contentRoot, snapshotRoot)),
       diff: absent<Diff>("diff"),
-      tasks: absent<Tasks>("tasks"),
       transfer: absent<Transfer>("transfer"),
     };
     gc.soon();
     return {
       services,
       async serve(address) {
-        if (existsSync(address)) throw new Error(`${address}: already there`);
-        throw new Error("gRPC is not served yet");
+        // gRPC is only loaded by who serves it.
+        const { serve } = await import("../../wire/containerd/server/serve.ts");
+        const serving = await serve(services, address);
+        ending.push(() => serving.close());
       },
       close,
     };

@@ -21,16 +21,18 @@ function progress(writer: ContentWriter, action: WriteAction, digest = "") {
   };
 }
 
-/** Brings the ingest to the message's offset and appends its data. */
+/** Brings the ingest to the message's offset and appends its data. Offset 0 starts anew, as containerd has it. */
 async function append(writer: ContentWriter, request: WriteContentRequest): Promise<void> {
-  if (request.data.length === 0 && request.offset === 0n) return;
   const at = Number(request.offset);
   const { offset, ref } = writer.status();
   if (at > offset) {
-    throw new ServiceError("OutOfRange", `write @${at} past offset ${offset} of ${ref}: out of range`);
+    throw new ServiceError(
+      "OutOfRange",
+      `write @${at} must occur at current offset ${offset} of ${ref}: out of range`,
+    );
   }
   if (at < offset) await writer.truncate(at);
-  await writer.write(request.data);
+  if (request.data.length > 0) await writer.write(request.data);
 }
 
 async function* write(content: ContentStore, ns: string, requests: AsyncIterable<WriteContentRequest>) {

@@ -1,7 +1,8 @@
 // A containerd's services on a unix socket, over gRPC.
-import { chmodSync, existsSync, mkdirSync, rmSync } from "node:fs";
+import { chmodSync, mkdirSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { answersUnix } from "../../../../ffi/socket.ts";
 import { socketPath } from "../address.ts";
 import type { Services } from "../services.ts";
 import { serveContent } from "./content.ts";
@@ -13,18 +14,6 @@ import { serveTasks } from "./tasks.ts";
 /** containerd's limit for a message, both ways. */
 export const MAX_MESSAGE = 16 << 20;
 
-/** Whether somebody accepts connections on a unix socket. */
-export async function answers(path: string): Promise<boolean> {
-  if (!existsSync(path)) return false;
-  try {
-    const socket = await Bun.connect({ unix: path, socket: { data() {} } });
-    socket.end();
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 export interface Serving {
   close(): Promise<void>;
 }
@@ -32,7 +21,7 @@ export interface Serving {
 /** Serves until closed. A socket that a dead process left is replaced; a living one is refused. Mode 0660. */
 export async function serve(services: Services, address: string): Promise<Serving> {
   const path = socketPath(address);
-  if (await answers(path)) throw new Error(`${path} is in use: another containerd answers there`);
+  if (answersUnix(path)) throw new Error(`${path} is in use: another containerd answers there`);
   mkdirSync(dirname(path), { recursive: true, mode: 0o711 });
   rmSync(path, { force: true });
   const server = new Server({

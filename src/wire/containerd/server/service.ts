@@ -20,8 +20,8 @@ import type {
 } from "@grpc/grpc-js";
 import { withLease } from "../lease.ts";
 import { statusOf } from "../status.ts";
+import { readStream, writeStream } from "../stream.ts";
 import { Call } from "./call.ts";
-import { readStream, writeStream } from "./stream.ts";
 
 /** The handler that a method's kind asks for. Answers may be partial messages. */
 type HandlerOf<M> = M extends { methodKind: infer K; input: infer I; output: infer O }

@@ -1,5 +1,5 @@
-// A service that this containerd was put together without: every call fails and says so.
-import { ServiceError } from "../../wire/containerd/services.ts";
+// A service that the holder of these services has to do without: every call fails and says so.
+import { ServiceError } from "./services.ts";
 
 export function absent<T extends object>(service: string): T {
   const methods = new Map<PropertyKey, unknown>();
@@ -12,7 +12,7 @@ export function absent<T extends object>(service: string): T {
           Promise.reject(
             new ServiceError(
               "Unimplemented",
-              `${service}.${String(name)}: this containerd has no ${service} service`,
+              `${service}.${String(name)}: there is no ${service} service here`,
             ),
           ),
         );
