@@ -3,6 +3,13 @@
 /** A failure whose message is complete; the verb's frame ("runc create failed: …") is put around it by the caller. */
 export class RuntimeError extends Error {
   override readonly name = "RuntimeError";
+  constructor(
+    message: string,
+    /** What the program exits with. */
+    readonly exitCode = 1,
+  ) {
+    super(message);
+  }
 }
 
 export const notExist = () => new RuntimeError("container does not exist");

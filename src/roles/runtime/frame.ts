@@ -4,14 +4,14 @@ import { RuntimeError } from "./errors.ts";
 import { UsageError } from "./flags.ts";
 
 /** Puts the verb's words before an error's; what happened while a process was being started says so too. */
-export async function framed(words: string, work: () => Promise<number>): Promise<number> {
+export async function framed(words: string, work: () => Promise<number>, exitCode = 1): Promise<number> {
   try {
     return await work();
   } catch (error) {
     if (error instanceof UsageError) throw error;
     const message = (error as Error).message;
     const start = error instanceof RuntimeError ? "" : startWords(error as Error);
-    throw new RuntimeError(`${words}: ${start}${message}`);
+    throw new RuntimeError(`${words}: ${start}${message}`, exitCode);
   }
 }
 

@@ -1,5 +1,6 @@
 // The `runc` role: global flags, then a verb. Verbs are imported one by one, since each call needs one only.
 import { StateStore } from "./container/state.ts";
+import { RuntimeError } from "./errors.ts";
 import { type FlagTable, flag, flagHelp, parseFlags, text, UsageError } from "./flags.ts";
 import { configureLog, fatal } from "./log.ts";
 import type { Verb } from "./verbs/verb.ts";
@@ -39,12 +40,18 @@ const globals = {
 const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
   create: async () => (await import("./verbs/create.ts")).create,
   delete: async () => (await import("./verbs/delete.ts")).remove,
+  exec: async () => (await import("./verbs/exec.ts")).exec,
+  features: async () => (await import("./verbs/features.ts")).features,
   kill: async () => (await import("./verbs/kill.ts")).kill,
   list: async () => (await import("./verbs/list.ts")).list,
+  pause: async () => (await import("./verbs/pause.ts")).pause,
+  ps: async () => (await import("./verbs/ps.ts")).ps,
+  resume: async () => (await import("./verbs/pause.ts")).resume,
   run: async () => (await import("./verbs/run.ts")).run,
   spec: async () => (await import("./verbs/spec.ts")).spec,
   start: async () => (await import("./verbs/start.ts")).start,
   state: async () => (await import("./verbs/state.ts")).state,
+  update: async () => (await import("./verbs/update.ts")).update,
 };
 
 /** Runs one command line; resolves to the exit code. */
@@ -53,7 +60,7 @@ export async function main(args: string[]): Promise<number> {
     return await dispatch(args);
   } catch (error) {
     fatal((error as Error).message || String(error));
-    return 1;
+    return error instanceof RuntimeError ? error.exitCode : 1;
   }
 }
 

@@ -1,5 +1,5 @@
 // The border: a parsed config.json becomes a `Config`, or an error that names every field that is wrong.
-import { type Config, HOOK_KINDS, NAMESPACE_TYPES, type Process } from "./runtime.ts";
+import { type Config, HOOK_KINDS, NAMESPACE_TYPES, type Process, type Resources } from "./runtime.ts";
 import {
   type Check,
   filled,
@@ -277,12 +277,27 @@ function parse(document: string, source: string): unknown {
 export function parseConfig(source: string, document = "config.json"): Config {
   const value = parse(document, source);
   checked(document, config, value);
-  return value as Config;
+  const result = value as Config;
+  if (result.process) withUser(result.process);
+  return result;
 }
 
 /** Parses and checks a process document (`exec --process`). Throws InvalidConfig. */
 export function parseProcess(source: string, document = "process.json"): Process {
   const value = parse(document, source);
   checked(document, process, value);
-  return value as Process;
+  return withUser(value as Process);
+}
+
+/** Go's runtimes read an absent user as root; documents in use rely on it. */
+function withUser(process: Process): Process {
+  process.user = { ...process.user, uid: process.user?.uid ?? 0, gid: process.user?.gid ?? 0 };
+  return process;
+}
+
+/** Parses and checks a resources document (`update --resources`). Throws InvalidConfig. */
+export function parseResources(source: string, document = "resources"): Resources {
+  const value = parse(document, source);
+  checked(document, resources, value);
+  return value as Resources;
 }

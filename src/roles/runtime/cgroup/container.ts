@@ -90,6 +90,23 @@ export function isFrozen(paths: CgroupPaths): boolean {
   return paths[""] !== undefined && readControl(paths[""], "cgroup.freeze") === "1";
 }
 
+/** Waits until every process is frozen. A v1 freeze can stall on a process that forks; writing the state again helps. */
+export function waitFrozen(paths: CgroupPaths, deadlineMs = 5000): void {
+  const until = performance.now() + deadlineMs;
+  const { freezer, "": unified } = paths;
+  for (;;) {
+    const done =
+      freezer !== undefined
+        ? readControl(freezer, "freezer.state") === "FROZEN"
+        : /^frozen 1$/m.test(readControl(unified ?? "", "cgroup.events") ?? "");
+    if (done) return;
+    if (performance.now() > until)
+      throw new Error("unable to freeze: the container's processes did not stop in time");
+    Bun.sleepSync(1);
+    if (freezer !== undefined) writeControl(freezer, "freezer.state", "FROZEN");
+  }
+}
+
 /** Kills every process of the unified cgroup at once, where the kernel can (5.14). Returns whether it did. */
 export function killCgroup(paths: CgroupPaths): boolean {
   const directory = paths[""];

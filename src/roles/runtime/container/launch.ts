@@ -1,6 +1,6 @@
 // create and run: config.json becomes cgroups, a plan, a launcher, and a container that waits for its start.
-import { existsSync, readFileSync, realpathSync, renameSync, statSync, writeFileSync } from "node:fs";
-import { basename, dirname, isAbsolute, join } from "node:path";
+import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { isAbsolute, join } from "node:path";
 import { arch } from "../../../../ffi/arch/index.ts";
 import { O_DIRECTORY, O_PATH, O_RDWR, S_IFIFO } from "../../../../ffi/constants/fcntl.ts";
 import { isErrno } from "../../../../ffi/errno.ts";
@@ -30,9 +30,11 @@ import { createPlan } from "../launch/create-plan.ts";
 import { isBind } from "../launch/mounts.ts";
 import { NAMESPACE_FLAG } from "../launch/namespaces.ts";
 import { checkConfig } from "./check.ts";
+import { filterOf } from "./filter.ts";
 import { withHome } from "./home.ts";
 import { runHooks } from "./hooks.ts";
 import { writeIdMaps } from "./id-maps.ts";
+import { writePidFile } from "./pid-file.ts";
 import { isAlive, processStat } from "./process-table.ts";
 import type { ContainerState, StateStore } from "./state.ts";
 import { stateDocument } from "./status.ts";
@@ -99,6 +101,7 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
     cgroup_paths: cgroupPaths,
     namespace_paths: {},
     no_pivot: options.noPivot,
+    keyring: !options.noNewKeyring,
     config,
   };
   const fds = descriptors(options);
@@ -134,7 +137,7 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
     knownCapabilities: capabilities.known,
     ownStdio: foreignStdio(process.user.uid, process.terminal ?? false),
     inUserNamespace: userNamespace,
-    filter: undefined,
+    filter: await filterOf(config),
     env: [...withHome(process.env ?? [], root, process.user.uid), ...listenEnvironment(options.listenFds)],
   });
   if (options.planOnly) {
@@ -276,13 +279,6 @@ function namespacePaths(pid: number): Record<string, string> {
       `/proc/${pid}/ns/${file}`,
     ]),
   );
-}
-
-/** What runc's callers read: the number alone, put in place whole. */
-export function writePidFile(path: string, pid: number): void {
-  const aside = join(dirname(path), `.${basename(path)}`);
-  writeFileSync(aside, String(pid), { mode: 0o666 });
-  renameSync(aside, path);
 }
 
 /** The words for a launcher that stopped. */

@@ -22,6 +22,8 @@ export interface ContainerState {
   cgroup_paths: CgroupPaths;
   namespace_paths: Record<string, string>;
   no_pivot: boolean;
+  /** Whether it has a session keyring of its own, which exec joins. */
+  keyring: boolean;
   /** What exec, hooks and delete need of config.json; the bundle may be gone or changed by then. */
   config: Config;
 }

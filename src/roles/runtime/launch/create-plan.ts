@@ -1,6 +1,6 @@
 // The whole plan of a container's first process, in the order that runtime-spec runtime.md#lifecycle asks for.
 import type { Arch } from "../../../../ffi/arch/index.ts";
-import { O_CLOEXEC, O_WRONLY } from "../../../../ffi/constants/fcntl.ts";
+import { O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../../../ffi/constants/fcntl.ts";
 import { MOUNT_ATTR_RDONLY } from "../../../../ffi/constants/mount.ts";
 import { PR_SET_DUMPABLE, PR_SET_NAME } from "../../../../ffi/constants/prctl.ts";
 import { bits, Plan, type Slot } from "../../../launcher/plan.ts";
@@ -12,8 +12,10 @@ import { addCgroupMount } from "./cgroup-mount.ts";
 import { addConsole } from "./console.ts";
 import { AT_FDCWD, awaitGo, belowRoot, type Context, type Descriptors, tell } from "./context.ts";
 import { addDeviceLinks, addDevices, containerDevices } from "./devices.ts";
+import { writeFile } from "./files.ts";
 import { addRlimits } from "./identity.ts";
 import { addKeyring } from "./keyring.ts";
+import { openLabel, writeLabel } from "./label.ts";
 import { raiseLoopback } from "./loopback.ts";
 import { maskPath, readonlyPath, takeNullDevice } from "./masks.ts";
 import { makeDirectories } from "./mountpoint.ts";
@@ -74,10 +76,17 @@ export function createPlan(config: Config, facts: CreateFacts): Plan {
   if (facts.inUserNamespace) addRlimits(context, config.process?.rlimits ?? []);
   const v1 = facts.cgroups.mode === "v2" ? [] : v1Directories(facts.cgroupPaths);
   const tasks = openTasks(context, v1);
+  let unified: Slot | undefined;
+  if (facts.cgroupPaths[""] !== undefined) {
+    unified = plan.slot("cgroup");
+    const why = `opening cgroup ${facts.cgroupPaths[""]}`;
+    const flags = bits({ O_PATH, O_DIRECTORY, O_CLOEXEC });
+    plan.call("openat", [AT_FDCWD, plan.string(facts.cgroupPaths[""]), flags], { into: unified, why });
+  }
   joinNamespaces(context, namespaces);
   if (fresh.includes("time")) addTimeNamespace(context, config.linux?.timeOffsets);
   const cloned: NamespaceType[] = fresh.filter((type) => type !== "cgroup" && type !== "time");
-  addClone(context, cloned, facts.cgroupPaths[""], child);
+  addClone(context, cloned, unified, child);
 
   plan.place(child);
   joinTasks(context, tasks, v1);
@@ -98,7 +107,7 @@ export function createPlan(config: Config, facts: CreateFacts): Plan {
     if ((config.linux?.maskedPaths ?? []).length > 0) nullDevice = takeNullDevice(context);
   } else refuseMounts(config);
   if (config.linux?.sysctl) addSysctls(context, config.linux.sysctl);
-  if (facts.execLabel) openLabel(context, facts.execLabel);
+  const label = facts.execLabel && openLabel(context, facts.execLabel.file);
   if (facts.hooks) {
     tell(context, "mounted");
     awaitGo(context);
@@ -124,7 +133,7 @@ export function createPlan(config: Config, facts: CreateFacts): Plan {
   for (const path of config.linux?.maskedPaths ?? []) maskPath(context, path, nullDevice!);
 
   const process = config.process!;
-  if (facts.execLabel) writeLabel(context, facts.execLabel);
+  if (label && facts.execLabel) writeLabel(context, label, facts.execLabel.label);
   const closeHere = plan.slot("root again");
   reopenRoot(context, closeHere);
   const program = addProcess(context, process, facts);
@@ -183,32 +192,6 @@ function refuseMounts(config: Config): void {
   if ((config.mounts ?? []).length > 0) throw new Error("unable to mount without a private MNT namespace");
 }
 
-function writeFile({ plan }: Context, path: string, value: string, why: string): void {
-  const fd = plan.slot("file");
-  plan.call("openat", [AT_FDCWD, plan.string(path), bits({ O_WRONLY, O_CLOEXEC })], { into: fd, why });
-  plan.call("write", [fd, plan.string(value), new TextEncoder().encode(value).length], { why });
-  plan.call("close", [fd]);
-}
-
-const labels = new WeakMap<Context, Slot>();
-
-/** The label's file is opened while the host's /proc is there, and written when nothing is left to be done with privilege. */
-function openLabel(context: Context, { file }: { file: string }): void {
-  const fd = context.plan.slot("label");
-  labels.set(context, fd);
-  context.plan.call("openat", [AT_FDCWD, context.plan.string(file), bits({ O_WRONLY, O_CLOEXEC })], {
-    into: fd,
-    why: `opening ${file}`,
-  });
-}
-
-function writeLabel(context: Context, { label }: { label: string }): void {
-  const fd = labels.get(context)!;
-  context.plan.call("write", [fd, context.plan.string(label), new TextEncoder().encode(label).length], {
-    why: `setting the security label ${label}`,
-  });
-}
-
 function setName({ plan }: Context, call: "sethostname" | "setdomainname", name: string): void {
   const what = call === "sethostname" ? "hostname" : "domainname";
   plan.call(call, [plan.string(name), new TextEncoder().encode(name).length], {
@@ -219,7 +202,7 @@ function setName({ plan }: Context, call: "sethostname" | "setdomainname", name:
 /** Drops every descriptor of the set-up, the mounts and the host's paths among them, and opens the root anew. */
 function reopenRoot(context: Context, root: Slot): void {
   closeOthers(context);
-  context.plan.call("openat", [AT_FDCWD, context.plan.string("/"), bits({ O_PATH: 0o10000000, O_CLOEXEC })], {
+  context.plan.call("openat", [AT_FDCWD, context.plan.string("/"), bits({ O_PATH, O_CLOEXEC })], {
     into: root,
   });
   context.root = root;

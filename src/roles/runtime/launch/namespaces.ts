@@ -1,6 +1,6 @@
 // Namespaces: which the clone makes anew, which are joined by path, which come later. config-linux.md#namespaces
 
-import { O_CLOEXEC, O_DIRECTORY, O_PATH, O_WRONLY } from "../../../../ffi/constants/fcntl.ts";
+import { O_CLOEXEC, O_WRONLY } from "../../../../ffi/constants/fcntl.ts";
 import {
   CLONE_INTO_CGROUP,
   CLONE_NEWCGROUP,
@@ -14,7 +14,7 @@ import {
   CLONE_PARENT,
 } from "../../../../ffi/constants/sched.ts";
 import { layout, pack } from "../../../../ffi/struct.ts";
-import { Address, bits, type Constant, type Label } from "../../../launcher/plan.ts";
+import { Address, bits, type Constant, type Label, type Slot } from "../../../launcher/plan.ts";
 import type { Linux, Namespace, NamespaceType } from "../../../spec/oci/runtime.ts";
 import { AT_FDCWD, type Context, TELL } from "./context.ts";
 
@@ -97,7 +97,7 @@ export function addTimeNamespace({ plan }: Context, offsets: Linux["timeOffsets"
 export function addClone(
   context: Context,
   types: readonly NamespaceType[],
-  cgroup: string | undefined,
+  cgroup: Slot | undefined,
   child: Label,
 ): void {
   const { plan, fds } = context;
@@ -109,9 +109,8 @@ export function addClone(
   const raw = plan.bytes("", pack(CloneArgs, { flags: BigInt(flags.value) }));
   const args = new Address(raw.offset, `{${flags.text}}`);
   if (cgroup)
-    plan.call("openat", [AT_FDCWD, plan.string(cgroup), bits({ O_PATH, O_DIRECTORY, O_CLOEXEC })], {
+    plan.compute(cgroup, -1n, 0, 0, {
       into: plan.field(new Address(raw.offset, "&clone_args"), CloneArgs.fields.cgroup[0]),
-      why: `opening cgroup ${cgroup}`,
     });
   const message = new Uint8Array(16);
   new DataView(message.buffer).setUint32(0, TELL.pid, true);

@@ -1,0 +1,143 @@
+// exec: a process document and a running container become a plan and a launched process.
+import { readlinkSync } from "node:fs";
+import { arch } from "../../../../ffi/arch/index.ts";
+import { O_DIRECTORY, O_PATH } from "../../../../ffi/constants/fcntl.ts";
+import type { Fd } from "../../../../ffi/fd.ts";
+import { open, write } from "../../../../ffi/file.ts";
+import { pidfdOpen } from "../../../../ffi/process.ts";
+import { renderPlan } from "../../../launcher/render.ts";
+import { pipe, spawnPlan } from "../../../launcher/spawn.ts";
+import type { Process } from "../../../spec/oci/runtime.ts";
+import { readControl } from "../cgroup/files.ts";
+import { hostCgroups, membership } from "../cgroup/hierarchy.ts";
+import { type CgroupPaths, directories } from "../cgroup/paths.ts";
+import { notRunning } from "../errors.ts";
+import { clampRlimits, execLabel, foreignStdio, hostCapabilities, oomScore } from "../host.ts";
+import { ALL_CAPABILITIES, capabilitySets } from "../launch/capabilities.ts";
+import { type Descriptors, TELL } from "../launch/context.ts";
+import { execPlan } from "../launch/exec-plan.ts";
+import { NAMESPACE_FLAG } from "../launch/namespaces.ts";
+import { filterOf } from "./filter.ts";
+import { withHome } from "./home.ts";
+import { isAlive } from "./process-table.ts";
+import type { ContainerState } from "./state.ts";
+
+export interface ExecOptions {
+  state: ContainerState;
+  process: Process;
+  preserveFds: number;
+  console: Fd | undefined;
+  planOnly: boolean;
+  warn(message: string): void;
+}
+
+export interface Executed {
+  pid: number;
+  /** Lets the program begin. */
+  begin(): void;
+}
+
+/** Launches a process in the container, up to its execve; undefined after `planOnly`. */
+export async function execInContainer(options: ExecOptions): Promise<Executed | undefined> {
+  const { state, process } = options;
+  const pid = state.init_process_pid;
+  using init = pidfdOpen(pid);
+  if (!init || !isAlive(pid, state.init_process_start)) throw notRunning();
+  const { config } = state;
+  const configured = (config.linux?.namespaces ?? []).map(({ type }) => type);
+  const namespaces = configured.filter((type) => !sameNamespace(pid, NAMESPACE_FLAG[type].file));
+  const inUserNamespace = namespaces.includes("user");
+  const capabilities = hostCapabilities();
+  const rlimits = process.rlimits?.length ? process.rlimits : (config.process?.rlimits ?? []);
+  process.rlimits = clampRlimits(rlimits, capabilities, options.warn);
+  using root = open(`/proc/${pid}/root`, O_PATH | O_DIRECTORY);
+  // stdio, preserved descriptors, go, pidfd, console; the report pipe last.
+  const go = 3 + options.preserveFds;
+  const initFd = go + 1;
+  const console = options.console ? initFd + 1 : -1;
+  const fds: Descriptors = {
+    preserve: options.preserveFds,
+    go,
+    start: -1,
+    console,
+    report: initFd + (options.console ? 2 : 1),
+  };
+  const plan = execPlan(process, {
+    arch,
+    id: state.id,
+    fds,
+    initFd,
+    initPid: pid,
+    namespaces,
+    ...cgroupsToJoin(state),
+    ownRoot: state.no_pivot || !configured.includes("mount"),
+    oomScoreAdj: oomScore(
+      { ...process, oomScoreAdj: process.oomScoreAdj ?? config.process?.oomScoreAdj },
+      capabilities,
+      options.warn,
+    ),
+    keyring: state.keyring,
+    execLabel: execLabel(process),
+    capabilities: capabilitySets(
+      process.capabilities,
+      (inUserNamespace ? ALL_CAPABILITIES : capabilities.bounding) & capabilities.known,
+      options.warn,
+    ),
+    knownCapabilities: capabilities.known,
+    ownStdio: foreignStdio(process.user.uid, process.terminal ?? false),
+    inUserNamespace,
+    filter: await filterOf(config),
+    env: withHome(process.env ?? [], root, process.user.uid),
+  });
+  if (options.planOnly) {
+    globalThis.process.stdout.write(renderPlan(plan));
+    return undefined;
+  }
+  return launch(options, plan, init);
+}
+
+function launch(options: ExecOptions, plan: import("../../../launcher/plan.ts").Plan, init: Fd): Executed {
+  const go = pipe("go pipe");
+  const preserved = Array.from({ length: options.preserveFds }, (_, i) => 3 + i);
+  const stdio = [0, 1, 2, ...preserved, go.readEnd.number, init.number];
+  if (options.console) stdio.push(options.console.number);
+  const running = spawnPlan(plan, { stdio, argv0: "runc:[EXEC]" });
+  go.readEnd.close();
+  options.console?.close();
+  let pid = 0;
+  for (;;) {
+    const report = running.next();
+    if (report.kind === "failed") throw report.error;
+    if (report.kind === "closed") throw new Error("process in the container exited prematurely");
+    if (report.code === TELL.pid) pid = report.value;
+    else if (report.code === TELL.ready) break;
+    else throw new Error(`launcher sent an unknown message 0x${report.code.toString(16)}`);
+  }
+  return {
+    pid,
+    begin() {
+      write(go.writeEnd, new Uint8Array([1]));
+      go.writeEnd.close();
+      running.close();
+    },
+  };
+}
+
+/** Joining the namespace one is in is refused for user namespaces and needless for all. */
+function sameNamespace(pid: number, file: string): boolean {
+  return readlinkSync(`/proc/${pid}/ns/${file}`) === readlinkSync(`/proc/self/ns/${file}`);
+}
+
+/** The container's cgroups; on v2 the one its first process moved to, when processes may not be in the upper one any more. */
+function cgroupsToJoin(state: ContainerState): { v1: string[]; unified: string | undefined } {
+  const { "": unified, ...v1 } = state.cgroup_paths;
+  return { v1: directories(v1 as CgroupPaths), unified: unified && leaf(unified, state.init_process_pid) };
+}
+
+function leaf(directory: string, pid: number): string {
+  if (!readControl(directory, "cgroup.subtree_control")) return directory;
+  const own = membership(pid).get("");
+  const hierarchy = hostCgroups().unified;
+  if (own === undefined || !hierarchy) return directory;
+  return `${hierarchy.mountpoint}${own}`;
+}

@@ -1,0 +1,163 @@
+import { readFileSync } from "node:fs";
+import type { Config, Process } from "../../../spec/oci/runtime.ts";
+import { parseProcess } from "../../../spec/oci/runtime-validate.ts";
+import { connectConsole } from "../container/console-socket.ts";
+import { execInContainer } from "../container/exec.ts";
+import { writePidFile } from "../container/pid-file.ts";
+import { containerStatus } from "../container/status.ts";
+import { notRunning, RuntimeError } from "../errors.ts";
+import { flag, integer, list, type Parsed, text } from "../flags.ts";
+import { framed } from "../frame.ts";
+import { log } from "../log.ts";
+import type { Verb } from "./verb.ts";
+
+/** What `exec` exits with when it could not run anything. */
+const FAILED = 255;
+
+export const exec: Verb = {
+  about: "execute new process inside the container",
+  usage: "<container-id> <command> [command options]  || -p process.json <container-id>",
+  flags: {
+    consoleSocket: {
+      names: ["console-socket"],
+      kind: "text",
+      about:
+        "path to an AF_UNIX socket which will receive a file descriptor referencing the master end of the console's pseudoterminal",
+    },
+    cwd: { names: ["cwd"], kind: "text", about: "current working directory in the container" },
+    env: { names: ["env", "e"], kind: "list", about: "set environment variables" },
+    tty: { names: ["tty", "t"], kind: "boolean", about: "allocate a pseudo-TTY" },
+    user: { names: ["user", "u"], kind: "text", about: "UID (format: <uid>[:<gid>])" },
+    additionalGids: { names: ["additional-gids", "g"], kind: "list", about: "additional gids" },
+    process: { names: ["process", "p"], kind: "text", about: "path to the process.json" },
+    detach: { names: ["detach", "d"], kind: "boolean", about: "detach from the container's process" },
+    pidFile: { names: ["pid-file"], kind: "text", about: "specify the file to write the process id to" },
+    processLabel: {
+      names: ["process-label"],
+      kind: "text",
+      about: "set the asm process label for the process commonly used with selinux",
+    },
+    apparmor: { names: ["apparmor"], kind: "text", about: "set the apparmor profile for the process" },
+    noNewPrivs: {
+      names: ["no-new-privs"],
+      kind: "boolean",
+      about: "set the no new privileges value for the process",
+    },
+    cap: { names: ["cap", "c"], kind: "list", about: "add a capability to the bounding set for the process" },
+    preserveFds: {
+      names: ["preserve-fds"],
+      kind: "text",
+      about: "Pass N additional file descriptors to the container (stdio + $LISTEN_FDS + N in total)",
+    },
+    cgroup: {
+      names: ["cgroup"],
+      kind: "list",
+      about: "refused: a process joins the container's own cgroups",
+    },
+    ignorePaused: { names: ["ignore-paused"], kind: "boolean", about: "allow exec in a paused container" },
+    plan: { names: ["plan"], kind: "boolean", about: "print the launch plan and exit; nothing is started" },
+  },
+  arguments: { min: 1, max: Number.POSITIVE_INFINITY },
+  run: ({ parsed, store }) =>
+    framed(
+      "exec failed",
+      async () => {
+        const state = store.read(parsed.rest[0]!);
+        const status = containerStatus(store, state);
+        if (status === "stopped") throw new RuntimeError("cannot exec in a stopped container");
+        if (status === "paused" && !flag(parsed, "ignorePaused"))
+          throw new RuntimeError("cannot exec in a paused container (use --ignore-paused to override)");
+        if (status === "creating") throw notRunning();
+        if (list(parsed, "cgroup").length > 0)
+          throw new RuntimeError("--cgroup is not supported by this runtime");
+        const document = processDocument(parsed, state.config);
+        const detach = flag(parsed, "detach");
+        const socket = text(parsed, "consoleSocket");
+        if (detach && document.terminal && !socket)
+          throw new RuntimeError("cannot allocate tty if runc will detach without setting console socket");
+        if (socket && !(detach && document.terminal))
+          throw new RuntimeError("cannot use console socket if runc will not detach or allocate tty");
+        const planOnly = flag(parsed, "plan") || !!process.env["BUNKER_PLAN"];
+        const relay =
+          document.terminal && !socket && !planOnly ? await import("../foreground/terminal.ts") : undefined;
+        const own = relay?.openTerminal();
+        const executed = await execInContainer({
+          state,
+          process: document,
+          preserveFds: (integer(parsed, "preserveFds") ?? 0) + (Number(process.env["LISTEN_FDS"] ?? 0) || 0),
+          console: own?.remote ?? (socket && !planOnly ? connectConsole(socket) : undefined),
+          planOnly,
+          warn: (message) => log("warning", message),
+        });
+        if (!executed) return 0;
+        const pidFile = text(parsed, "pidFile");
+        if (pidFile) writePidFile(pidFile, executed.pid);
+        if (detach) {
+          executed.begin();
+          return 0;
+        }
+        const { follow } = await import("../foreground/follow.ts");
+        const terminalEnd = own?.attach();
+        const end = follow(executed.pid, terminalEnd?.resize);
+        executed.begin();
+        const code = await end;
+        await terminalEnd?.finish();
+        return code;
+      },
+      FAILED,
+    ),
+};
+
+/** The process to run: a document of its own, or the container's with the flags' changes. */
+export function processDocument(parsed: Parsed, config: Config): Process {
+  const file = text(parsed, "process");
+  const args = parsed.rest.slice(1);
+  if (file !== undefined) {
+    const document = parseProcess(readFileSync(file, "utf8"), file);
+    if (!document.args?.length) throw new RuntimeError("args must not be empty");
+    if (!document.cwd.startsWith("/")) throw new RuntimeError("Cwd must be an absolute path");
+    return document;
+  }
+  if (args.length === 0) throw new RuntimeError("process args cannot be empty");
+  const document = structuredClone(config.process) as Process;
+  document.args = args;
+  document.terminal = flag(parsed, "tty");
+  document.consoleSize = undefined;
+  const cwd = text(parsed, "cwd");
+  if (cwd !== undefined) {
+    if (!cwd.startsWith("/")) throw new RuntimeError("Cwd must be an absolute path");
+    document.cwd = cwd;
+  }
+  document.apparmorProfile = text(parsed, "apparmor") ?? document.apparmorProfile;
+  document.selinuxLabel = text(parsed, "processLabel") ?? document.selinuxLabel;
+  const capabilities = list(parsed, "cap");
+  if (capabilities.length > 0) {
+    document.capabilities ??= {};
+    for (const set of ["bounding", "effective", "permitted", "ambient"] as const)
+      document.capabilities[set] = [...(document.capabilities[set] ?? []), ...capabilities];
+  }
+  document.env = [...(document.env ?? []), ...list(parsed, "env")];
+  if (parsed.flags["noNewPrivs"] !== undefined) document.noNewPrivileges = flag(parsed, "noNewPrivs");
+  const user = text(parsed, "user");
+  if (user !== undefined) {
+    const match = /^(\d+)(?::(\d+))?$/.exec(user);
+    if (!match)
+      throw new RuntimeError(`parsing ${JSON.stringify(user)} as int for uid failed: invalid syntax`);
+    document.user = {
+      ...document.user,
+      uid: Number(match[1]),
+      gid: match[2] === undefined ? document.user.gid : Number(match[2]),
+    };
+  }
+  const groups = list(parsed, "additionalGids").map((group) => {
+    if (!/^\d+$/.test(group))
+      throw new RuntimeError(`parsing ${JSON.stringify(group)} as int for gid failed: invalid syntax`);
+    return Number(group);
+  });
+  if (groups.length > 0)
+    document.user = {
+      ...document.user,
+      additionalGids: [...(document.user.additionalGids ?? []), ...groups],
+    };
+  return document;
+}

@@ -1,0 +1,34 @@
+import { cgroupPids } from "../cgroup/container.ts";
+import { RuntimeError } from "../errors.ts";
+import { text } from "../flags.ts";
+import type { Verb } from "./verb.ts";
+
+export const ps: Verb = {
+  about: "ps displays the processes running inside a container",
+  usage: "<container-id> [ps options]",
+  flags: { format: { names: ["format", "f"], kind: "text", about: "select one of: table(default) or json" } },
+  arguments: { min: 1, max: Number.POSITIVE_INFINITY },
+  async run({ parsed, store }) {
+    const state = store.read(parsed.rest[0]!);
+    const pids = cgroupPids(state.cgroup_paths);
+    const format = text(parsed, "format") ?? "table";
+    if (format === "json") {
+      process.stdout.write(`${JSON.stringify(pids)}\n`);
+      return 0;
+    }
+    if (format !== "table") throw new RuntimeError("invalid format option");
+    const options = parsed.rest.slice(1);
+    const child = Bun.spawnSync(["ps", ...(options.length > 0 ? options : ["-ef"])], {
+      env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin" },
+    });
+    if (child.exitCode !== 0)
+      throw new RuntimeError(`exit status ${child.exitCode}: ${child.stderr.toString().trim()}`);
+    const lines = child.stdout.toString().split("\n");
+    const column = lines[0]?.trim().split(/\s+/).indexOf("PID") ?? -1;
+    if (column < 0) throw new RuntimeError("couldn't find PID field in ps output");
+    const wanted = new Set(pids.map(String));
+    const shown = lines.filter((line, i) => i === 0 || wanted.has(line.trim().split(/\s+/)[column] ?? ""));
+    process.stdout.write(`${shown.join("\n")}\n`);
+    return 0;
+  },
+};
