@@ -52,3 +52,9 @@ export function toApiError(error: unknown): ApiError {
   if (error instanceof Error) return new ApiError(500, error.message, { cause: error });
   return new ApiError(500, String(error));
 }
+
+/** The stack of an error that nobody foresaw, for the log; those that carry words for people need none. */
+export function unforeseen(error: unknown): { stack?: string } {
+  if (error instanceof ApiError || error instanceof ServiceError || error instanceof NetworkError) return {};
+  return { stack: (error as Error | undefined)?.stack };
+}

@@ -6,11 +6,10 @@ import {
   familiarName,
   familiarString,
   formatReference,
-  InvalidReference,
   parseReference,
 } from "../../../wire/distribution/reference.ts";
 import type { EngineConfig } from "../config/types.ts";
-import { badRequest } from "../errors.ts";
+import { ApiError, badRequest } from "../errors.ts";
 import type { EventBus } from "../system/events.ts";
 import { DANGLING, ImageCatalog } from "./catalog.ts";
 import { isInsecure } from "./registries.ts";
@@ -65,6 +64,12 @@ class ContainerdImages implements ImageStore {
         },
         options.onProgress,
       );
+    } catch (error) {
+      // 503 would mean that this engine is not there; it is the registry that is not.
+      if (error instanceof ServiceError && error.code === "Unavailable") {
+        throw new ApiError(500, error.message, { cause: error });
+      }
+      throw error;
     } finally {
       // Whoever still has a name needs no dangling record.
       if (before) await this.#dropNeedlessDangling(before.target.digest);
@@ -158,16 +163,6 @@ function readPlatform(text: string) {
     return parsePlatform(text);
   } catch (error) {
     throw badRequest((error as Error).message);
-  }
-}
-
-/** Throws ApiError 400 for a name that cannot be one. */
-export function checkRepository(text: string): void {
-  try {
-    parseReference(text);
-  } catch (error) {
-    if (error instanceof InvalidReference) throw badRequest(error.message);
-    throw error;
   }
 }
 

@@ -3,7 +3,7 @@ import { Hono } from "hono";
 import { log } from "../../../observe/log.ts";
 import { version } from "../../../version.ts";
 import type { EngineConfig } from "../config/types.ts";
-import { ApiError, notFound, toApiError } from "../errors.ts";
+import { notFound, toApiError, unforeseen } from "../errors.ts";
 import type { RouteEnv } from "./request.ts";
 import { API_VERSION, checkVersion, splitVersion } from "./version.ts";
 
@@ -24,7 +24,7 @@ export function errorResponse(error: unknown, headers: Record<string, string>): 
   if (refusal.status >= 500) {
     log("error", `Handler for request returned error: ${refusal.message}`, {
       status: refusal.status,
-      ...(error instanceof ApiError ? {} : { stack: (error as Error | undefined)?.stack }),
+      ...unforeseen(error),
     });
   } else {
     log("debug", `Handler for request returned error: ${refusal.message}`, { status: refusal.status });

@@ -5,7 +5,7 @@ import type { Duplex } from "node:stream";
 import { log } from "../../../observe/log.ts";
 import { GoJsonError, parseJson } from "../../../spec/engine/go-json.ts";
 import type { Engine } from "../engine.ts";
-import { ApiError, badRequest, toApiError } from "../errors.ts";
+import { badRequest, toApiError, unforeseen } from "../errors.ts";
 import type { Hijack, HijackRoute } from "./hijack.ts";
 import { type HijackBody, readPlainBody, readUpgradeBody } from "./hijack-body.ts";
 import { checkVersion, splitVersion } from "./version.ts";
@@ -143,9 +143,7 @@ export async function serveHijack(
       return;
     }
     if (refusal.status >= 500) {
-      log("error", `Handler for request returned error: ${refusal.message}`, {
-        ...(error instanceof ApiError ? {} : { stack: (error as Error | undefined)?.stack }),
-      });
+      log("error", `Handler for request returned error: ${refusal.message}`, unforeseen(error));
     }
     respond(refusal.status, refusal.status === 304 ? undefined : { message: refusal.message });
   }
