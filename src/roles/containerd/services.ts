@@ -1,13 +1,15 @@
 // The containerd role put together: all services on one root, usable in-process and served on a socket.
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { tryLock } from "../../../ffi/flock.ts";
-import { absent } from "../../wire/containerd/absent.ts";
-import type { Diff, Services, Transfer } from "../../wire/containerd/services.ts";
+import { answersUnix } from "../../../ffi/socket.ts";
+import { socketPath } from "../../wire/containerd/address.ts";
+import type { Services } from "../../wire/containerd/services.ts";
 import { LocalContainers } from "./containers/store.ts";
 import { BlobFiles } from "./content/blobs.ts";
 import { Ingests } from "./content/ingests.ts";
 import { LocalContent } from "./content/store.ts";
+import { createDiff } from "./diff/index.ts";
 import { EventBus } from "./events/bus.ts";
 import { collect } from "./gc/collect.ts";
 import { Collector } from "./gc/schedule.ts";
@@ -21,6 +23,7 @@ import { SnapshotDirectories } from "./snapshots/directories.ts";
 import { OverlaySnapshotter, snapshotters } from "./snapshots/overlayfs.ts";
 import { recover } from "./snapshots/recover.ts";
 import { createTasks } from "./tasks/index.ts";
+import { createTransfer } from "./transfer/index.ts";
 
 export interface ContainerdOptions {
   /** What outlives a reboot: metadata, content, snapshots. */
@@ -44,6 +47,11 @@ export interface Containerd {
 /** Opens the containerd on `root`. Throws when another process has it open. */
 export async function openContainerd(options: ContainerdOptions): Promise<Containerd> {
   const { root, state } = options;
+  // Before anything is made: a second daemon leaves no trace.
+  const socket = socketPath(options.address);
+  if (existsSync(socket) && answersUnix(socket)) {
+    throw new Error(`${socket} is in use: another containerd answers there`);
+  }
   mkdirSync(root, { recursive: true, mode: 0o711 });
   mkdirSync(state, { recursive: true, mode: 0o711 });
   const lock = tryLock(join(root, "containerd.lock"));
@@ -66,6 +74,9 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
     ending.push(() => gc.close());
     const content = new LocalContent(meta, events, gc, blobs, ingests);
     const snapshots = snapshotters(new OverlaySnapshotter(meta, events, gc, directories));
+    const images = new LocalImages(meta, events, gc);
+    const leases = new LocalLeases(meta, gc);
+    const diff = createDiff(content);
     const containers = new LocalContainers(meta, events, gc);
     const tasks = createTasks({
       containers,
@@ -78,16 +89,19 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
     const services: Services = {
       namespaces: new LocalNamespaces(meta, events),
       content,
-      images: new LocalImages(meta, events, gc),
+      images,
       containers,
       snapshots,
-      leases: new LocalLeases(meta, gc),
+      leases,
       events,
       tasks,
       version: localVersion,
       introspection: new LocalIntrospection(root, plugins(contentRoot, snapshotRoot)),
-      diff: absent<Diff>("diff"),
-      transfer: absent<Transfer>("transfer"),
+      diff,
+      transfer: createTransfer(
+        { content, images, snapshots, leases, diff },
+        { applyStream: diff.applyStream },
+      ),
     };
     gc.soon();
     return {

@@ -241,10 +241,17 @@ export const envelopeInit = (one: Envelope): Init<typeof pbEnvelope.EnvelopeSche
   event: anyInit(one.event),
 });
 
-export function processOf(one: PbProcess | undefined): TaskProcess {
+/**
+ * containerd's `Process.id` is the exec's id or, for the init process, the container's; its `container_id` may be empty. What
+ * was asked for settles it.
+ */
+export function processOf(
+  one: PbProcess | undefined,
+  asked?: { containerId: string; execId: string },
+): TaskProcess {
   return {
-    containerId: one?.containerId ?? "",
-    id: one?.id ?? "",
+    containerId: asked?.containerId ?? (one?.containerId || one?.id || ""),
+    id: asked?.execId ?? "",
     pid: one?.pid ?? 0,
     status: (PbTaskStatus[one?.status ?? 0] ?? "UNKNOWN") as TaskStatus,
     stdin: one?.stdin ?? "",
@@ -257,7 +264,7 @@ export function processOf(one: PbProcess | undefined): TaskProcess {
 }
 export const processInit = (one: TaskProcess): Init<typeof ProcessSchema> => ({
   containerId: one.containerId,
-  id: one.id,
+  id: one.id || one.containerId,
   pid: one.pid,
   status: PbTaskStatus[one.status],
   stdin: one.stdin,

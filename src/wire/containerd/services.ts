@@ -230,7 +230,7 @@ export interface LeaseResource {
 }
 
 export interface Leases {
-  /** A lease with the label containerd.io/gc.expire (RFC 3339) ends by itself then. */
+  /** A lease with the label containerd.io/gc.expire (RFC 3339) ends by itself then. An empty id is made up. */
   create(ns: string, id: string, labels?: Labels): Promise<Lease>;
   delete(ns: string, id: string, options?: { sync?: boolean }): Promise<void>;
   list(ns: string, filters?: string[]): Promise<Lease[]>;

@@ -19,7 +19,7 @@ export function writeStream(to: Writable, message: unknown, signal: AbortSignal)
  * Messages as they come, from this call on. Not the stream's own iterator: that one destroys the stream when the reader
  * stops, and with it the half that answers; and it lets an error that comes before the first read go uncaught.
  */
-export function readStream<T>(from: Readable, signal: AbortSignal): AsyncGenerator<T, undefined> {
+export function readStream<T>(from: Readable, signal: AbortSignal): AsyncGenerator<T, void> {
   const waiting: T[] = [];
   let ended = false;
   let failure: Error | undefined;

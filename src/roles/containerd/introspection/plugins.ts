@@ -13,6 +13,7 @@ export function plugins(contentRoot: string, snapshotRoot: string): PluginEntry[
     { type: "io.containerd.event.v1", id: "exchange", platforms: [] },
     { type: "io.containerd.differ.v1", id: "walking" },
     { type: "io.containerd.runtime.v2", id: "task" },
+    { type: "io.containerd.transfer.v1", id: "local" },
     ...nouns.map((noun) => service(`${noun}-service`)),
     service("introspection-service"),
     ...[...nouns, "events", "healthcheck", "introspection", "version"].map(grpc),

@@ -39,6 +39,10 @@ function checkResource({ id, type }: LeaseResource): void {
   if (id === "") throw invalid("resource id must not be empty");
 }
 
+/** As containerd makes them up for a client that names none: nanoseconds and three random bytes. */
+const randomId = (): string =>
+  `${process.hrtime()[1]}-${Buffer.from(crypto.getRandomValues(new Uint8Array(3))).toString("base64url")}`;
+
 export class LocalLeases implements Leases {
   constructor(
     private readonly meta: Metadata,
@@ -52,9 +56,9 @@ export class LocalLeases implements Leases {
     }
   }
 
-  async create(ns: string, id: string, labels: Lease["labels"] = {}): Promise<Lease> {
+  async create(ns: string, given: string, labels: Lease["labels"] = {}): Promise<Lease> {
     checkIdentifier(ns);
-    if (id === "") throw invalid("lease ID must not be empty");
+    const id = given === "" ? randomId() : given;
     checkLabels(labels);
     const until = labels[EXPIRE_LABEL];
     if (until !== undefined && expiry(labels) === undefined) {

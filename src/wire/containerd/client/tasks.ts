@@ -38,8 +38,8 @@ export function remoteTasks(client: Client): Tasks {
       return { pid, exitStatus, exitedAt: dateOf(exitedAt) };
     },
     get: async (ns, containerId, execId = "") =>
-      processOf((await calls.get(ns, { containerId, execId })).process),
-    list: async (ns) => (await calls.list(ns, {})).tasks.map(processOf),
+      processOf((await calls.get(ns, { containerId, execId })).process, { containerId, execId }),
+    list: async (ns) => (await calls.list(ns, {})).tasks.map((one) => processOf(one)),
     async kill(ns, containerId, signal, { execId = "", all = false } = {}) {
       await calls.kill(ns, { containerId, execId, signal, all });
     },
