@@ -1,14 +1,15 @@
 // The API's manners: versions, headers, errors, odd requests, streams.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { statSync } from "node:fs";
-import { type ApiServer, serveApi } from "../../src/roles/engine/server/serve.ts";
+import type { Listeners } from "../../src/roles/engine/server/listen.ts";
+import { serveApi } from "../../src/roles/engine/server/serve.ts";
 import type { EventMessage } from "../../src/spec/engine/events.ts";
 import { type FakeEngine, fakeEngine } from "./fakes.ts";
 import { talk } from "./raw.ts";
 
 describe("the API", () => {
   let fake: FakeEngine;
-  let api: ApiServer;
+  let api: Listeners;
   let socket: string;
   beforeAll(async () => {
     fake = await fakeEngine();

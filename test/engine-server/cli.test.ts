@@ -1,6 +1,7 @@
 // The real docker CLI against the engine's server (over containerd in memory): what people see.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { type ApiServer, serveApi } from "../../src/roles/engine/server/serve.ts";
+import type { Listeners } from "../../src/roles/engine/server/listen.ts";
+import { serveApi } from "../../src/roles/engine/server/serve.ts";
 import { realDocker } from "../support/binary.ts";
 import { FakeContainerd, type FakeEngine, fakeEngine } from "./fakes.ts";
 
@@ -8,7 +9,7 @@ describe.skipIf(!realDocker)(
   `docker CLI${realDocker ? "" : " (skipped: no docker client on this machine)"}`,
   () => {
     let fake: FakeEngine;
-    let api: ApiServer;
+    let api: Listeners;
     beforeAll(async () => {
       fake = await fakeEngine();
       api = await serveApi(fake.engine, { routes: [], hijacks: [] });

@@ -4,7 +4,8 @@ import { badRequest, conflict } from "../../src/roles/engine/errors.ts";
 import { type HijackRoute, RAW_STREAM } from "../../src/roles/engine/server/hijack.ts";
 import { decodeChunks } from "../../src/roles/engine/server/hijack-body.ts";
 import { matchHijack } from "../../src/roles/engine/server/hijack-connection.ts";
-import { type ApiServer, serveApi } from "../../src/roles/engine/server/serve.ts";
+import type { Listeners } from "../../src/roles/engine/server/listen.ts";
+import { serveApi } from "../../src/roles/engine/server/serve.ts";
 import { type FakeEngine, fakeEngine } from "./fakes.ts";
 import { talk } from "./raw.ts";
 
@@ -22,7 +23,7 @@ const echo: HijackRoute = {
 
 describe("hijacking", () => {
   let fake: FakeEngine;
-  let api: ApiServer;
+  let api: Listeners;
   let socket: string;
   beforeAll(async () => {
     fake = await fakeEngine();

@@ -10,7 +10,8 @@ import { reloadConfig } from "./config/reload.ts";
 import type { EngineConfig } from "./config/types.ts";
 import type { ContainersPort, Engine } from "./engine.ts";
 import type { Networks } from "./network/types.ts";
-import { type ApiServer, type ContainerApi, serveApi } from "./server/serve.ts";
+import type { Listeners } from "./server/listen.ts";
+import { type ContainerApi, serveApi } from "./server/serve.ts";
 
 /** A containerd, in this process or behind a socket. */
 export interface ContainerdHandle {
@@ -35,7 +36,7 @@ export function containerdAddress(config: EngineConfig): string {
 
 interface Running {
   engine: Engine;
-  api: ApiServer;
+  api: Listeners;
   containerd: ContainerdHandle;
   networks: Networks;
 }
@@ -83,6 +84,7 @@ async function takeDown({ engine, api, containerd, networks }: Running, stop: ()
       log("error", `Stopping ${what} failed`, { error: error as Error });
     }
   }
+  api.drop();
 }
 
 // SIGUSR1, as dockerd's goroutine dump: what this process holds, for a bug report.

@@ -7,7 +7,15 @@ import { createServer as createTlsServer } from "node:tls";
 import { log } from "../../../observe/log.ts";
 import type { EngineConfig, Listen } from "../config/types.ts";
 
-export interface Listener {
+export interface Listeners {
+  addresses: string[];
+  /** Takes no new connection. */
+  close(): void;
+  /** Drops the connections that are still open. */
+  drop(): void;
+}
+
+interface Listener {
   /** As dockerd names it in its log: "/run/docker.sock", "127.0.0.1:2375". */
   readonly address: string;
   close(): void;
@@ -160,16 +168,28 @@ async function openOne(config: EngineConfig, listen: Listen, handler: Handler): 
 }
 
 /** Opens every configured address. All or none: on a failure those already open are closed and the error is thrown. */
-export async function openListeners(config: EngineConfig, http: HttpServer): Promise<Listener[]> {
+export async function openListeners(config: EngineConfig, http: HttpServer): Promise<Listeners> {
+  const connections = new Set<Socket>();
   const handler: Handler = (socket) => {
+    connections.add(socket);
+    socket.once("close", () => connections.delete(socket));
     http.emit("connection", socket);
   };
   const listeners: Listener[] = [];
+  const close = (): void => {
+    for (const listener of listeners) listener.close();
+  };
   try {
     for (const listen of config.listen) listeners.push(...(await openOne(config, listen, handler)));
   } catch (error) {
-    for (const listener of listeners) listener.close();
+    close();
     throw error;
   }
-  return listeners;
+  return {
+    addresses: listeners.map((listener) => listener.address),
+    close,
+    drop() {
+      for (const socket of connections) socket.destroy();
+    },
+  };
 }

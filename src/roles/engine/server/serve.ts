@@ -9,14 +9,8 @@ import { volumeRoutes } from "../volumes/routes.ts";
 import { createApp } from "./app.ts";
 import type { HijackRoute } from "./hijack.ts";
 import { createHttpServer } from "./http.ts";
-import { openListeners } from "./listen.ts";
+import { type Listeners, openListeners } from "./listen.ts";
 import type { RouteEnv } from "./request.ts";
-
-export interface ApiServer {
-  addresses: string[];
-  /** Takes no new connection; those that are open end by the engine's shutdown signal. */
-  close(): void;
-}
 
 /** What the containers part adds to the API. */
 export interface ContainerApi {
@@ -37,14 +31,7 @@ export function engineApp(engine: Engine, containers: ContainerApi): Hono<RouteE
 }
 
 /** Opens the listeners. Throws when an address cannot be had. */
-export async function serveApi(engine: Engine, containers: ContainerApi): Promise<ApiServer> {
+export async function serveApi(engine: Engine, containers: ContainerApi): Promise<Listeners> {
   const http = createHttpServer(engine, engineApp(engine, containers), containers.hijacks);
-  const listeners = await openListeners(engine.config, http);
-  return {
-    addresses: listeners.map((listener) => listener.address),
-    close() {
-      for (const listener of listeners) listener.close();
-      http.closeIdleConnections();
-    },
-  };
+  return openListeners(engine.config, http);
 }
