@@ -259,12 +259,19 @@ export class Shim {
     this.pid = (await this.task.connect({ id: this.id })).shimPid;
   }
 
-  create(streams: { stdin?: boolean; terminal?: boolean; mounts?: never[] } = {}) {
+  create(
+    streams: {
+      stdin?: boolean;
+      terminal?: boolean;
+      mounts?: { type: string; source: string; options: string[] }[];
+    } = {},
+  ) {
     const terminal = streams.terminal ?? this.options.terminal ?? false;
     return this.task.create({
       id: this.id,
       bundle: this.bundle,
       terminal,
+      rootfs: streams.mounts,
       stdin: streams.stdin || this.options.stdin ? this.fifo("stdin") : "",
       stdout: this.fifo("stdout"),
       stderr: terminal ? "" : this.fifo("stderr"),

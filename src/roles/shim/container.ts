@@ -122,8 +122,10 @@ export class Container {
   }
 
   #readPid(path: string): number {
-    const pid = Number(readFileSync(path, "utf8"));
-    if (!Number.isInteger(pid) || pid <= 0) throw new Error(`${path}: the runtime wrote no pid`);
+    const text = readFileSync(path, "utf8");
+    const pid = Number(text);
+    if (!Number.isInteger(pid) || pid <= 0)
+      throw new Error(`${path}: the runtime wrote no pid but ${JSON.stringify(text)}`);
     return pid;
   }
 
