@@ -101,7 +101,13 @@ export class EventBus implements Events {
 
   subscribe(filters: string[], signal: AbortSignal): AsyncIterable<Envelope> {
     // Subscribed from this call on, not from the first read: nothing in between is missed.
-    const subscription = new Subscription(matcher(filters, envelopeField));
+    let subscription: Subscription;
+    try {
+      subscription = new Subscription(matcher(filters, envelopeField));
+    } catch (error) {
+      // A bad filter fails the reading, as it does over the wire.
+      return failing(error);
+    }
     this.#subscriptions.add(subscription);
     const subscriptions = this.#subscriptions;
     const drop = () => subscriptions.delete(subscription);
@@ -116,4 +122,9 @@ export class EventBus implements Events {
       }
     })();
   }
+}
+
+// biome-ignore lint/correctness/useYield: it is an iteration that fails at its first step.
+async function* failing(error: unknown): AsyncGenerator<never> {
+  throw error;
 }

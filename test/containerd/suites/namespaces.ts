@@ -1,0 +1,62 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { type Ground, type Open, put, refusal } from "./ground.ts";
+
+export function namespacesSuite(how: string, open: Open): void {
+  describe(`namespaces, ${how}`, () => {
+    let on: Ground;
+    beforeAll(async () => {
+      on = await open();
+    });
+    afterAll(() => on.close());
+
+    test("are created with labels, listed in order, and refused twice", async () => {
+      const { namespaces } = on.services;
+      expect(await namespaces.create({ name: "b", labels: { k: "v" } })).toEqual({
+        name: "b",
+        labels: { k: "v" },
+      });
+      await namespaces.create({ name: "a", labels: {} });
+      expect((await namespaces.list()).map(({ name }) => name)).toEqual(["a", "b"]);
+      expect((await namespaces.get("b")).labels).toEqual({ k: "v" });
+      const error = await refusal(namespaces.create({ name: "b", labels: {} }), "AlreadyExists");
+      expect(error.message).toBe('namespace "b": already exists');
+    });
+
+    test("labels are replaced one by one or all together; an empty value takes one away", async () => {
+      const { namespaces } = on.services;
+      await namespaces.create({ name: "labels", labels: { keep: "1", drop: "2" } });
+      const one = await namespaces.update({ name: "labels", labels: { drop: "", add: "3" } }, [
+        "labels.drop",
+        "labels.add",
+      ]);
+      expect(one.labels).toEqual({ keep: "1", add: "3" });
+      expect((await namespaces.update({ name: "labels", labels: { only: "4" } })).labels).toEqual({
+        only: "4",
+      });
+      await refusal(namespaces.update({ name: "nope", labels: {} }), "NotFound");
+      await refusal(namespaces.update({ name: "labels", labels: {} }, ["name"]), "InvalidArgument");
+    });
+
+    test("names and labels are checked", async () => {
+      const { namespaces } = on.services;
+      for (const name of ["", "-x", "a b", "a/b", "x".repeat(77)]) {
+        await refusal(namespaces.create({ name, labels: {} }), "InvalidArgument");
+      }
+      await refusal(namespaces.create({ name: "big", labels: { k: "v".repeat(4096) } }), "InvalidArgument");
+    });
+
+    test("come with the first thing in them and go only when they are empty", async () => {
+      const { namespaces, content } = on.services;
+      const digest = await put(on.services, "implied", "something");
+      expect((await namespaces.list()).map(({ name }) => name)).toContain("implied");
+      const error = await refusal(namespaces.delete("implied"), "FailedPrecondition");
+      expect(error.message).toBe(
+        'namespace "implied" must be empty, but it still has blobs: failed precondition',
+      );
+      await content.delete("implied", digest);
+      await namespaces.delete("implied");
+      await refusal(namespaces.get("implied"), "NotFound");
+      await refusal(namespaces.delete("implied"), "NotFound");
+    });
+  });
+}
