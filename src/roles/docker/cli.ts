@@ -1,0 +1,105 @@
+// What every verb gets: the engine at the right address, the user's configuration, the terminal.
+import { join } from "node:path";
+import { version } from "../../version.ts";
+import { DEFAULT_HOST } from "../../wire/engine/address.ts";
+import { EngineClient } from "../../wire/engine/client.ts";
+import { type ConfigFile, configDirectory, contextHost, readConfig } from "./config/file.ts";
+import type { Flag, Flags } from "./flags/flagset.ts";
+import { writeText } from "./stdio/output.ts";
+
+/** The flags before the verb. */
+export const globalFlags: readonly Flag[] = [
+  { name: "config", kind: "string", usage: "Directory of the client's configuration", default: "" },
+  {
+    name: "context",
+    short: "c",
+    kind: "string",
+    usage: "Context to use for the engine's address (overrides DOCKER_HOST)",
+  },
+  { name: "debug", short: "D", kind: "bool", usage: "Enable debug mode" },
+  { name: "host", short: "H", kind: "list", usage: "Daemon socket to connect to" },
+  {
+    name: "log-level",
+    short: "l",
+    kind: "string",
+    usage: 'Set the logging level ("debug", "info", "warn", "error", "fatal")',
+    default: "info",
+  },
+  { name: "tls", kind: "bool", usage: "Use TLS; implied by --tlsverify" },
+  { name: "tlscacert", kind: "string", usage: "Trust certs signed only by this CA" },
+  { name: "tlscert", kind: "string", usage: "Path to TLS certificate file" },
+  { name: "tlskey", kind: "string", usage: "Path to TLS key file" },
+  { name: "tlsverify", kind: "bool", usage: "Use TLS and verify the remote" },
+  { name: "version", short: "v", kind: "bool", usage: "Print version information and quit" },
+];
+
+export class Cli {
+  #client: EngineClient | undefined;
+  #config: ConfigFile | undefined;
+  readonly #directory: string;
+
+  constructor(readonly globals: Flags) {
+    this.#directory = configDirectory(globals.string("config"));
+  }
+
+  /** The user's config.json. */
+  get config(): ConfigFile {
+    this.#config ??= readConfig(this.#directory);
+    return this.#config;
+  }
+
+  /** The engine. Made at first use, so that help works without one. */
+  get client(): EngineClient {
+    this.#client ??= new EngineClient({
+      host: this.host(),
+      tls: this.#tls(),
+      version: process.env["DOCKER_API_VERSION"],
+      headers: this.config.HttpHeaders,
+      userAgent: `Docker-Client/${version} (linux)`,
+    });
+    return this.#client;
+  }
+
+  /** Name of the context in use. */
+  get context(): string {
+    const { globals } = this;
+    if (globals.string("context")) return globals.string("context");
+    if (globals.changed("host") || process.env["DOCKER_HOST"]) return "default";
+    return process.env["DOCKER_CONTEXT"] || this.config.currentContext || "default";
+  }
+
+  /** The engine's address: -H, --context, DOCKER_HOST, DOCKER_CONTEXT, config.json, the default socket. */
+  host(): string {
+    const hosts = this.globals.list("host");
+    if (hosts.length > 1) throw new Error("specify only one -H");
+    if (hosts[0] !== undefined) return hosts[0];
+    const { context } = this;
+    if (context !== "default") return contextHost(this.#directory, context);
+    return process.env["DOCKER_HOST"] || DEFAULT_HOST;
+  }
+
+  out(text: string): void {
+    writeText(1, text);
+  }
+
+  err(text: string): void {
+    writeText(2, text);
+  }
+
+  #tls() {
+    const { globals } = this;
+    const verify = globals.changed("tlsverify")
+      ? globals.bool("tlsverify")
+      : (process.env["DOCKER_TLS_VERIFY"] ?? "") !== "";
+    if (!verify && !globals.bool("tls") && !process.env["DOCKER_TLS"]) return undefined;
+    const directory = process.env["DOCKER_CERT_PATH"] || this.#directory;
+    const path = (flag: string, name: string) => globals.string(flag) || join(directory, name);
+    return {
+      verify,
+      // Without verification the CA is not even read.
+      ...(verify ? { ca: path("tlscacert", "ca.pem") } : {}),
+      cert: path("tlscert", "cert.pem"),
+      key: path("tlskey", "key.pem"),
+    };
+  }
+}

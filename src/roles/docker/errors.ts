@@ -1,0 +1,36 @@
+// How a verb ends when it does not end well.
+
+/** Ends the client with this exit code, after saying `message` (nothing when it is empty). */
+export class ExitError extends Error {
+  override readonly name = "ExitError";
+  constructor(
+    readonly code: number,
+    message = "",
+  ) {
+    super(message);
+  }
+}
+
+/** The words for any error, as docker prints them. */
+export function reason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Runs `work` for each name; failures are told at the end, one line each. Returns the exit code. */
+export async function each(
+  names: readonly string[],
+  work: (name: string) => Promise<void>,
+  tell: (line: string) => void,
+): Promise<number> {
+  let code = 0;
+  for (const name of names) {
+    try {
+      await work(name);
+    } catch (error) {
+      if (error instanceof ExitError) throw error;
+      tell(`${reason(error)}\n`);
+      code = 1;
+    }
+  }
+  return code;
+}

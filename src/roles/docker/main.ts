@@ -1,0 +1,131 @@
+// `docker`: the global flags, then the first word by hand, then the one verb that was asked for.
+import { commit, version } from "../../version.ts";
+import { Cli, globalFlags } from "./cli.ts";
+import { type Command, checkArgs } from "./command.ts";
+import { common, find, type Group, groups, plain, topLevel } from "./commands.ts";
+import { ExitError, reason } from "./errors.ts";
+import { FlagError, type Flags, HelpWanted, type Parsed, parseFlags } from "./flags/flagset.ts";
+import { commandHelp, flagLines, nameLines } from "./help.ts";
+import { closeOutput, writeText } from "./stdio/output.ts";
+
+const abouts = (group: Group) => Object.entries(group).map(([name, one]) => [name, one.about] as const);
+
+function topHelp(): string {
+  const byName = (a: readonly [string, string], b: readonly [string, string]) => (a[0] < b[0] ? -1 : 1);
+  const managed = Object.entries(groups).map(([name, group]) => [name, group.about] as const);
+  return [
+    "Usage:  docker [OPTIONS] COMMAND\n\nA self-sufficient runtime for containers\n",
+    `Common Commands:\n${nameLines(abouts(common))}`,
+    `Management Commands:\n${nameLines(managed)}`,
+    `Commands:\n${nameLines(abouts(plain).sort(byName))}`,
+    `Global Options:\n${flagLines(globalFlags)}`,
+    "Run 'docker COMMAND --help' for more information on a command.\n",
+  ].join("\n");
+}
+
+function groupHelp(name: string): string {
+  const group = groups[name]!;
+  return [
+    `Usage:  docker ${name} COMMAND\n\n${group.about}\n`,
+    `Commands:\n${nameLines(abouts(group.commands))}`,
+    `Run 'docker ${name} COMMAND --help' for more information on a command.\n`,
+  ].join("\n");
+}
+
+function fail(code: number, text: string): number {
+  writeText(2, `${text}\n`);
+  return code;
+}
+
+async function invoke(cli: Cli, command: Command, path: string, argv: readonly string[]): Promise<number> {
+  let parsed: Parsed;
+  try {
+    parsed = parseFlags(command.flags, argv, command.interspersed ?? true);
+  } catch (error) {
+    if (error instanceof HelpWanted) {
+      cli.out(commandHelp(command, path));
+      return 0;
+    }
+    if (error instanceof FlagError) {
+      return fail(
+        125,
+        `${error.message}\n\nUsage:  ${path}${command.use ? ` ${command.use}` : ""}\n\nRun '${path} --help' for more information`,
+      );
+    }
+    throw error;
+  }
+  const complaint = checkArgs(command, path, parsed.args.length);
+  if (complaint !== undefined) return fail(1, complaint);
+  for (const flag of command.flags) {
+    if (flag.deprecated && parsed.flags.changed(flag.name)) {
+      cli.err(`Flag --${flag.name} has been deprecated, ${flag.deprecated}\n`);
+    }
+  }
+  return command.run({ cli, flags: parsed.flags, args: parsed.args, path });
+}
+
+async function dispatch(args: string[]): Promise<number> {
+  let globals: Flags;
+  let rest: string[];
+  try {
+    ({ flags: globals, args: rest } = parseFlags(globalFlags, args, false));
+  } catch (error) {
+    if (error instanceof HelpWanted) {
+      writeText(1, topHelp());
+      return 0;
+    }
+    if (error instanceof FlagError) {
+      return fail(
+        125,
+        `${error.message}\n\nUsage:  docker [OPTIONS] COMMAND [ARG...]\n\nRun 'docker --help' for more information`,
+      );
+    }
+    throw error;
+  }
+  if (globals.bool("version")) {
+    writeText(1, `Docker version ${version}, build ${commit}\n`);
+    return 0;
+  }
+  let [name = "", ...argv] = rest;
+  if (name === "help") {
+    name = argv.shift() ?? "";
+    if (name !== "") argv.push("--help");
+  }
+  if (name === "") {
+    writeText(1, topHelp());
+    return 0;
+  }
+  const cli = new Cli(globals);
+  const group = Object.hasOwn(groups, name) ? groups[name] : undefined;
+  if (!group) {
+    const entry = find(topLevel, name);
+    if (entry) return invoke(cli, await entry.load(), `docker ${name}`, argv);
+    return fail(1, `docker: unknown command: docker ${name}\n\nRun 'docker --help' for more information`);
+  }
+  const sub = argv.shift() ?? "";
+  if (sub === "" || sub === "--help" || sub === "-h") {
+    writeText(sub === "" ? 2 : 1, groupHelp(name));
+    return 0;
+  }
+  const entry = find(group.commands, sub);
+  if (entry) return invoke(cli, await entry.load(), `docker ${name} ${sub}`, argv);
+  return fail(
+    1,
+    `docker: unknown command: docker ${name} ${sub}\n\nUsage:  docker ${name}\n\nRun 'docker ${name} --help' for more information`,
+  );
+}
+
+/** The client. Returns the exit code; with stdin still being read, ends the process itself. */
+export async function main(args: string[]): Promise<number> {
+  let code: number;
+  try {
+    code = await dispatch(args);
+  } catch (error) {
+    code = error instanceof ExitError ? error.code : 1;
+    const text = reason(error);
+    if (text !== "") writeText(2, `${text}\n`);
+  }
+  closeOutput();
+  // Everything is written; a read of stdin that never ends must not keep the client.
+  process.exit(code);
+}
