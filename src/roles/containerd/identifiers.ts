@@ -1,6 +1,6 @@
 // Which names containerd takes for namespaces, containers and leases (its pkg/identifiers), and which labels.
 import type { Labels } from "../../wire/containerd/services.ts";
-import { invalid, quote } from "./errors.ts";
+import { invalid, precondition, quote } from "./errors.ts";
 
 const IDENTIFIER = /^[A-Za-z0-9]+(?:[._-](?:[A-Za-z0-9]+))*$/;
 const MAX_LENGTH = 76;
@@ -15,6 +15,12 @@ export function checkIdentifier(name: string): void {
   if (!IDENTIFIER.test(name)) {
     throw invalid(`identifier ${quote(name)} must match ${IDENTIFIER.source}`);
   }
+}
+
+/** The namespace that a call acts in. Without one it is FailedPrecondition, as containerd has it. */
+export function checkNamespace(ns: string): void {
+  if (ns === "") throw precondition("namespace is required");
+  checkIdentifier(ns);
 }
 
 /** Key and value together may hold 4096 bytes. */

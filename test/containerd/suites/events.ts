@@ -86,7 +86,7 @@ export function eventsSuite(how: string, open: Open): void {
       expect(forwarded).toEqual({ timestamp, namespace: "moby", topic: "/tasks/start", event });
       await seen.end();
       await refusal(events.publish("moby", "tasks/exit", event), "InvalidArgument");
-      await refusal(events.publish("", "/tasks/exit", event), "InvalidArgument");
+      await refusal(events.publish("", "/tasks/exit", event), "FailedPrecondition");
     });
   });
 }

@@ -9,7 +9,7 @@ import { alreadyExists, invalid, notFound, quote } from "../errors.ts";
 import type { EventBus } from "../events/bus.ts";
 import { labelField, matcher } from "../filters/match.ts";
 import type { Collector } from "../gc/schedule.ts";
-import { checkIdentifier, checkLabels } from "../identifiers.ts";
+import { checkIdentifier, checkLabels, checkNamespace } from "../identifiers.ts";
 import { type Metadata, touchNamespace } from "../metadata/database.ts";
 import { columns, type Row, record } from "./row.ts";
 import { merge } from "./update.ts";
@@ -60,12 +60,12 @@ export class LocalContainers implements Containers {
   }
 
   async get(ns: string, id: string): Promise<ContainerRecord> {
-    checkIdentifier(ns);
+    checkNamespace(ns);
     return this.#get(ns, id);
   }
 
   async list(ns: string, filters?: string[]): Promise<ContainerRecord[]> {
-    checkIdentifier(ns);
+    checkNamespace(ns);
     const holds = matcher(filters, fieldOf);
     return this.meta
       .all<Row>("SELECT * FROM container WHERE ns = ? ORDER BY id", ns)
@@ -77,7 +77,7 @@ export class LocalContainers implements Containers {
     ns: string,
     given: Omit<ContainerRecord, "createdAt" | "updatedAt">,
   ): Promise<ContainerRecord> {
-    checkIdentifier(ns);
+    checkNamespace(ns);
     check(given);
     const now = Date.now();
     this.meta.change(`create container ${quote(given.id)}`, () => {
@@ -106,7 +106,7 @@ export class LocalContainers implements Containers {
     given: Partial<ContainerRecord> & { id: string },
     fieldpaths?: string[],
   ): Promise<ContainerRecord> {
-    checkIdentifier(ns);
+    checkNamespace(ns);
     if (given.id === "") throw invalid("must specify a container id");
     const updated = this.meta.change(`update container ${quote(given.id)}`, () => {
       const next = merge(this.#get(ns, given.id), given, fieldpaths);
@@ -132,7 +132,7 @@ export class LocalContainers implements Containers {
   }
 
   async delete(ns: string, id: string): Promise<void> {
-    checkIdentifier(ns);
+    checkNamespace(ns);
     this.meta.change(`delete container ${quote(id)}`, () => {
       const { changes } = this.meta.run("DELETE FROM container WHERE ns = ? AND id = ?", ns, id);
       if (changes === 0) throw notFound(`container ${quote(id)} in namespace ${quote(ns)}`);

@@ -15,7 +15,7 @@ import type { EventBus } from "../events/bus.ts";
 import { checkFieldpaths, updateLabels } from "../fieldpaths.ts";
 import { labelField, matcher } from "../filters/match.ts";
 import type { Collector } from "../gc/schedule.ts";
-import { checkIdentifier, checkLabels } from "../identifiers.ts";
+import { checkLabels, checkNamespace } from "../identifiers.ts";
 import { addToLease } from "../leases/store.ts";
 import { labelsOf, type Metadata, touchNamespace } from "../metadata/database.ts";
 import type { BlobFiles } from "./blobs.ts";
@@ -65,7 +65,7 @@ export class LocalContent implements ContentStore {
   ) {}
 
   #get(ns: string, digest: string): ContentInfo {
-    checkIdentifier(ns);
+    checkNamespace(ns);
     parseDigest(digest);
     const row = this.meta.get<Row>("SELECT * FROM content WHERE ns = ? AND digest = ?", ns, digest);
     if (!row) throw notFound(`content digest ${digest}`);
@@ -99,7 +99,7 @@ export class LocalContent implements ContentStore {
   }
 
   async list(ns: string, filters?: string[]): Promise<ContentInfo[]> {
-    checkIdentifier(ns);
+    checkNamespace(ns);
     const holds = matcher(filters, infoField);
     return this.meta
       .all<Row>("SELECT * FROM content WHERE ns = ? ORDER BY digest", ns)
@@ -127,17 +127,17 @@ export class LocalContent implements ContentStore {
   }
 
   async statuses(ns: string, filters?: string[]): Promise<IngestStatus[]> {
-    checkIdentifier(ns);
+    checkNamespace(ns);
     return this.ingests.list(ns).filter(matcher(filters, statusField));
   }
 
   async status(ns: string, ref: string): Promise<IngestStatus> {
-    checkIdentifier(ns);
+    checkNamespace(ns);
     return this.ingests.get(ns, ref);
   }
 
   async abort(ns: string, ref: string): Promise<void> {
-    checkIdentifier(ns);
+    checkNamespace(ns);
     this.ingests.abort(ns, ref);
   }
 
@@ -146,7 +146,7 @@ export class LocalContent implements ContentStore {
     ref: string,
     options: { total?: number; expected?: string } = {},
   ): Promise<ContentWriter> {
-    checkIdentifier(ns);
+    checkNamespace(ns);
     if (ref === "") throw invalid("ref must not be empty");
     const { total = 0, expected = "" } = options;
     const lease = currentLease();

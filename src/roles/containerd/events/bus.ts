@@ -8,7 +8,7 @@ import {
 } from "../../../wire/containerd/services.ts";
 import { invalid, quote } from "../errors.ts";
 import { matcher } from "../filters/match.ts";
-import { checkIdentifier } from "../identifiers.ts";
+import { checkIdentifier, checkNamespace } from "../identifiers.ts";
 import { envelopeField } from "./field.ts";
 
 /** What a subscriber that does not read may leave lying before it is cut off. */
@@ -88,13 +88,13 @@ export class EventBus implements Events {
   }
 
   async publish(ns: string, topic: string, event: AnyValue): Promise<void> {
-    checkIdentifier(ns);
+    checkNamespace(ns);
     checkTopic(topic);
     this.#send({ timestamp: new Date(), namespace: ns, topic, event });
   }
 
   async forward(envelope: Envelope): Promise<void> {
-    checkIdentifier(envelope.namespace);
+    checkNamespace(envelope.namespace);
     checkTopic(envelope.topic);
     this.#send(envelope);
   }

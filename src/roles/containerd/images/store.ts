@@ -10,7 +10,7 @@ import type { EventBus } from "../events/bus.ts";
 import { checkFieldpaths, updateLabels } from "../fieldpaths.ts";
 import { labelField, matcher } from "../filters/match.ts";
 import type { Collector } from "../gc/schedule.ts";
-import { checkIdentifier, checkLabels } from "../identifiers.ts";
+import { checkLabels, checkNamespace } from "../identifiers.ts";
 import { labelsOf, type Metadata, touchNamespace } from "../metadata/database.ts";
 
 interface Row {
@@ -72,18 +72,18 @@ export class LocalImages implements Images {
   }
 
   async get(ns: string, name: string): Promise<Image> {
-    checkIdentifier(ns);
+    checkNamespace(ns);
     return this.#get(ns, name);
   }
 
   async list(ns: string, filters?: string[]): Promise<Image[]> {
-    checkIdentifier(ns);
+    checkNamespace(ns);
     const holds = matcher(filters, fieldOf);
     return this.meta.all<Row>("SELECT * FROM image WHERE ns = ? ORDER BY name", ns).map(image).filter(holds);
   }
 
   async create(ns: string, given: Given): Promise<Image> {
-    checkIdentifier(ns);
+    checkNamespace(ns);
     check(given);
     const now = Date.now();
     this.meta.change(`create image ${quote(given.name)}`, () => {
@@ -107,7 +107,7 @@ export class LocalImages implements Images {
   }
 
   async update(ns: string, given: Given, fieldpaths?: string[]): Promise<Image> {
-    checkIdentifier(ns);
+    checkNamespace(ns);
     if (given.name === "") throw invalid("image name is required for update");
     checkFieldpaths(fieldpaths, ["labels", "labels.", "annotations", "annotations.", "target"], "image");
     const updated = this.meta.change(`update image ${quote(given.name)}`, () => {
@@ -138,7 +138,7 @@ export class LocalImages implements Images {
   }
 
   async delete(ns: string, name: string, options: { sync?: boolean } = {}): Promise<void> {
-    checkIdentifier(ns);
+    checkNamespace(ns);
     this.meta.change(`delete image ${quote(name)}`, () => {
       const { changes } = this.meta.run("DELETE FROM image WHERE ns = ? AND name = ?", ns, name);
       if (changes === 0) throw notFound(`image ${quote(name)}`);

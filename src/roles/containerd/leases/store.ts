@@ -4,7 +4,7 @@ import { alreadyExists, invalid, notFound, quote } from "../errors.ts";
 import { labelField, matcher } from "../filters/match.ts";
 import { EXPIRE_LABEL, expiry } from "../gc/labels.ts";
 import type { Collector } from "../gc/schedule.ts";
-import { checkIdentifier, checkLabels } from "../identifiers.ts";
+import { checkLabels, checkNamespace } from "../identifiers.ts";
 import { labelsOf, type Metadata, touchNamespace } from "../metadata/database.ts";
 
 interface Row {
@@ -50,14 +50,14 @@ export class LocalLeases implements Leases {
   ) {}
 
   #must(ns: string, id: string): void {
-    checkIdentifier(ns);
+    checkNamespace(ns);
     if (!this.meta.get("SELECT 1 FROM lease WHERE ns = ? AND id = ?", ns, id)) {
       throw notFound(`lease ${quote(id)}`);
     }
   }
 
   async create(ns: string, given: string, labels: Lease["labels"] = {}): Promise<Lease> {
-    checkIdentifier(ns);
+    checkNamespace(ns);
     const id = given === "" ? randomId() : given;
     checkLabels(labels);
     const until = labels[EXPIRE_LABEL];
@@ -82,7 +82,7 @@ export class LocalLeases implements Leases {
   }
 
   async delete(ns: string, id: string, options: { sync?: boolean } = {}): Promise<void> {
-    checkIdentifier(ns);
+    checkNamespace(ns);
     this.meta.change(`delete lease ${quote(id)}`, () => {
       const { changes } = this.meta.run("DELETE FROM lease WHERE ns = ? AND id = ?", ns, id);
       if (changes === 0) throw notFound(`lease ${quote(id)}`);
@@ -92,7 +92,7 @@ export class LocalLeases implements Leases {
   }
 
   async list(ns: string, filters?: string[]): Promise<Lease[]> {
-    checkIdentifier(ns);
+    checkNamespace(ns);
     const holds = matcher(filters, fieldOf);
     return this.meta
       .all<Row>("SELECT id, labels, created FROM lease WHERE ns = ? ORDER BY id", ns)

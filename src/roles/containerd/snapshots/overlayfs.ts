@@ -19,7 +19,7 @@ import type { EventBus } from "../events/bus.ts";
 import { checkFieldpaths, updateLabels } from "../fieldpaths.ts";
 import { labelField, matcher } from "../filters/match.ts";
 import type { Collector } from "../gc/schedule.ts";
-import { checkIdentifier, checkLabels } from "../identifiers.ts";
+import { checkLabels, checkNamespace } from "../identifiers.ts";
 import { addToLease } from "../leases/store.ts";
 import { labelsOf, type Metadata, touchNamespace } from "../metadata/database.ts";
 import type { SnapshotDirectories, SnapshotRecord } from "./directories.ts";
@@ -63,7 +63,7 @@ export class OverlaySnapshotter implements Snapshotter {
   ) {}
 
   #row(ns: string, key: string): Row {
-    checkIdentifier(ns);
+    checkNamespace(ns);
     const row = findRow(this.meta, ns, key);
     if (!row) throw notFound(`snapshot ${key} does not exist`);
     return row;
@@ -74,7 +74,7 @@ export class OverlaySnapshotter implements Snapshotter {
   }
 
   async list(ns: string, filters?: string[]): Promise<SnapshotInfo[]> {
-    checkIdentifier(ns);
+    checkNamespace(ns);
     return listRows(this.meta, ns).map(info).filter(matcher(filters, fieldOf));
   }
 
@@ -141,7 +141,7 @@ export class OverlaySnapshotter implements Snapshotter {
     parent: string,
     labels: Labels,
   ): Promise<Mount[]> {
-    checkIdentifier(ns);
+    checkNamespace(ns);
     if (key === "") throw invalid("snapshot key must not be empty");
     checkLabels(labels);
     const lease = currentLease();

@@ -17,7 +17,7 @@ import { fetchDocuments } from "./documents.ts";
 import { abortable, type KeyedLock } from "./keyed-lock.ts";
 import { labelPaths, snapshotLabel } from "./labels.ts";
 import { bringLayers, checkLayers } from "./layers.ts";
-import { type Report, throttled } from "./progress.ts";
+import { type Report, Throttle } from "./progress.ts";
 import type { PullServices, Session } from "./session.ts";
 
 /** Longest that a pull's lease holds what a killed pull left behind. */
@@ -57,7 +57,8 @@ export async function pull(
   const name = formatReference(reference);
   const snapshotterName = request.snapshotter || DEFAULT_SNAPSHOTTER;
   const snapshotter = services.snapshots.snapshotter(snapshotterName);
-  const report = throttled(onProgress);
+  const throttle = new Throttle(onProgress);
+  const { report } = throttle;
   try {
     const resolver = await ground.resolver(reference, request);
     const { descriptor, fetcher } = await abortable(resolver.resolve(reference, signal), signal);
@@ -105,6 +106,8 @@ export async function pull(
     if (!signal.aborted) throw error;
     if (signal.reason instanceof ServiceError) throw signal.reason;
     throw new ServiceError("Canceled", "context canceled", { cause: error });
+  } finally {
+    throttle.close();
   }
 }
 
