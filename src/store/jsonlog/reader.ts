@@ -16,6 +16,8 @@ export interface ReadLogOptions {
   stderr?: boolean;
   /** Ends the reading (following does not end by itself). */
   signal?: AbortSignal;
+  /** Nothing more will be written: following ends at the end of the log. */
+  ended?: AbortSignal;
 }
 
 export interface LogLine {
@@ -155,9 +157,11 @@ class Changes {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#wake = resolve;
       const timer = setTimeout(resolve, POLL);
-      signal?.addEventListener("abort", () => resolve(), { once: true });
+      const stop = () => resolve();
+      signal?.addEventListener("abort", stop, { once: true });
       await promise;
       clearTimeout(timer);
+      signal?.removeEventListener("abort", stop);
       this.#wake = undefined;
     }
     this.#dirty = false;
@@ -199,6 +203,8 @@ function successor(path: string, fd: number): number | undefined {
 export async function* readLogBatches(path: string, options: ReadLogOptions = {}): AsyncGenerator<LogLine[]> {
   const { tail, follow = false, signal } = options;
   const filter = filterOf(options);
+  const wakers = [signal, options.ended].filter((candidate) => candidate !== undefined);
+  const wake = wakers.length < 2 ? wakers[0] : AbortSignal.any(wakers);
   const over = options.until === undefined ? Number.POSITIVE_INFINITY : Date.parse(options.until);
   let lines: FileLines | undefined;
   // Before the first read, so that nothing falls between a read and the watching.
@@ -215,6 +221,8 @@ export async function* readLogBatches(path: string, options: ReadLogOptions = {}
     lines = start();
     while (!signal?.aborted) {
       let next: number | undefined;
+      // Asked before the read: what was written until then is in it.
+      const complete = options.ended?.aborted === true;
       const texts = lines?.next();
       if (lines && !texts) next = successor(path, lines.fd);
       const { batch, ended } = select(texts ?? [], filter);
@@ -240,8 +248,8 @@ export async function* readLogBatches(path: string, options: ReadLogOptions = {}
       }
       if (texts) continue;
       lines?.rewindIfCut();
-      if (!changes || Date.now() > over) return;
-      await changes.next(signal);
+      if (!changes || complete || Date.now() > over) return;
+      await changes.next(wake);
       if (!lines) {
         changes.close();
         changes = new Changes(path);

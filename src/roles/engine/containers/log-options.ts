@@ -1,0 +1,54 @@
+// --log-opt of json-file → annotations for the shim, which writes the log (see the log contract in docs).
+import { badRequest } from "../errors.ts";
+import type { Container } from "./container.ts";
+
+const UNITS: Readonly<Record<string, number>> = { "": 1, b: 1, k: 1 << 10, m: 1 << 20, g: 1 << 30 };
+
+/** "10m" → bytes; "-1" is no limit. ApiError 400. */
+export function parseSize(text: string): number {
+  if (text === "-1") return -1;
+  const match = /^(\d+(?:\.\d+)?)\s*([bkmg]?)i?b?$/i.exec(text.trim());
+  if (!match) throw badRequest(`invalid size: '${text}'`);
+  return Math.trunc(Number(match[1]) * UNITS[match[2]!.toLowerCase()]!);
+}
+
+const KNOWN: ReadonlySet<string> = new Set([
+  "max-size",
+  "max-file",
+  "compress",
+  "labels",
+  "labels-regex",
+  "env",
+  "env-regex",
+  "tag",
+  "mode",
+  "max-buffer-size",
+]);
+
+/** Refuses options that json-file does not know, with docker's words. */
+export function checkLogOptions(driver: string, options: Readonly<Record<string, string>>): void {
+  if (driver !== "json-file") return;
+  for (const name of Object.keys(options)) {
+    if (!KNOWN.has(name)) throw badRequest(`unknown log opt '${name}' for json-file log driver`);
+  }
+  if (options["max-size"] !== undefined) parseSize(options["max-size"]);
+  const files = options["max-file"];
+  if (files !== undefined) {
+    if (!/^\d+$/.test(files) || Number(files) < 1) throw badRequest("max-file cannot be less than 1");
+    if (Number(files) > 1 && options["max-size"] === undefined) {
+      throw badRequest("max-file cannot be set without max-size");
+    }
+  }
+}
+
+/** What the shim is told; nothing when the container has no log. */
+export function logAnnotations(container: Container): Record<string, string> {
+  if (!container.logs) return {};
+  const options = container.host.LogConfig.Config;
+  return {
+    "bunker.log.driver": "json-file",
+    "bunker.log.path": container.record.LogPath,
+    "bunker.log.max-size": String(parseSize(options["max-size"] ?? "-1")),
+    "bunker.log.max-file": options["max-file"] ?? "1",
+  };
+}

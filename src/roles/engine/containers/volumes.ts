@@ -1,0 +1,100 @@
+// What mounts need before a start: bind sources that exist, and empty volumes filled with what the image has in their place.
+import { mkdirSync, readdirSync } from "node:fs";
+import { O_DIRECTORY } from "../../../../ffi/arch/index.ts";
+import { AT_FDCWD, O_RDONLY } from "../../../../ffi/constants/fcntl.ts";
+import type { Fd } from "../../../../ffi/fd.ts";
+import { changeMode, changeOwner, openInside, openName, statAt, toByteName } from "../../../../ffi/tree.ts";
+import { log } from "../../../observe/log.ts";
+import { applyTar } from "../../../store/tar/extract.ts";
+import { packTree } from "../../../store/tar/pack.ts";
+import { ApiError, badRequest } from "../errors.ts";
+import type { Container } from "./container.ts";
+import type { StoredMount } from "./record.ts";
+import type { Room } from "./room.ts";
+
+/** Whether a start has to look into the image for one of the volumes. */
+export function needsCopy(container: Container): boolean {
+  return Object.values(container.record.MountPoints).some(isEmptyVolume);
+}
+
+function isEmptyVolume(mount: StoredMount): boolean {
+  return (
+    mount.Type === "volume" &&
+    mount.CopyData &&
+    mount.Subpath === "" &&
+    readdirSync(mount.Source).length === 0
+  );
+}
+
+/**
+ * Makes missing bind sources (`-v`), sees to it that the volumes are there, and fills the empty ones.
+ * @param rootfs the container's tree, open; only needed when `needsCopy`
+ */
+export async function prepareMounts(room: Room, container: Container, rootfs: Fd): Promise<void> {
+  for (const mount of Object.values(container.record.MountPoints)) {
+    if (mount.Type === "volume") {
+      // Removed by hand since the container was made: made again, as docker does.
+      const volume = room.engine.volumes.create({ name: mount.Name, driver: mount.Driver || "local" });
+      mount.Source = volume.mountpoint;
+      if (isEmptyVolume(mount)) await fill(mount, rootfs);
+    } else if (mount.Type === "bind" && mount.CreateSource) createSource(mount.Source);
+  }
+}
+
+function createSource(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o755 });
+  } catch (error) {
+    // A file (or a socket) is a fine source.
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return;
+    throw badRequest(
+      `error while creating mount source path '${path}': mkdir ${path}: ${(error as Error).message}`,
+    );
+  }
+}
+
+// Content, and the directory's own owner and mode, which packTree leaves out with the root.
+async function fill(mount: StoredMount, rootfs: Fd): Promise<void> {
+  const found = openInside(rootfs, toByteName(mount.Destination), O_RDONLY);
+  if (!found) return;
+  using source = found;
+  const stat = statAt(source, "");
+  if ((stat?.mode ?? 0) >> 12 !== 0o04) return;
+  try {
+    await applyTar(packTree(`/proc/self/fd/${source.number}/`), mount.Source, { plainNames: true });
+    using target = openName(AT_FDCWD, toByteName(mount.Source), O_RDONLY | O_DIRECTORY);
+    changeOwner(target, "", stat!.uid, stat!.gid);
+    changeMode(target, ".", stat!.mode & 0o7777);
+  } catch (error) {
+    throw new ApiError(
+      500,
+      `failed to copy ${mount.Destination} of the image to volume ${mount.Name}: ${(error as Error).message}`,
+      { cause: error },
+    );
+  }
+}
+
+/** Removes volumes that were made for a container without a name; those that others mount meanwhile stay. */
+export async function removeAnonymousVolumes(room: Room, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    try {
+      await room.engine.volumes.remove(name);
+    } catch (error) {
+      log("debug", "anonymous volume stays", { volume: name, error });
+    }
+  }
+}
+
+/** Names of the anonymous volumes that a container mounts. */
+export function anonymousVolumes(room: Room, container: Container): string[] {
+  return Object.values(container.record.MountPoints)
+    .filter((mount) => mount.Type === "volume")
+    .map((mount) => mount.Name)
+    .filter((name) => {
+      try {
+        return room.engine.volumes.get(name).anonymous;
+      } catch {
+        return false;
+      }
+    });
+}
