@@ -22,13 +22,19 @@ export interface Duplex<I, O> {
   receive(): Promise<O | undefined>;
   /** Says that nothing more comes and waits until the server has ended the call too. */
   end(): Promise<void>;
+  /** Ends the call at once; receivers get undefined or Canceled. */
+  cancel(): void;
 }
 
 type CallOf<M> = M extends { methodKind: infer K; input: infer I; output: infer O }
   ? I extends DescMessage
     ? O extends DescMessage
       ? K extends "unary"
-        ? (ns: string | undefined, request: MessageInitShape<I>) => Promise<MessageShape<O>>
+        ? (
+            ns: string | undefined,
+            request: MessageInitShape<I>,
+            signal?: AbortSignal,
+          ) => Promise<MessageShape<O>>
         : K extends "server_streaming"
           ? (
               ns: string | undefined,
@@ -60,20 +66,24 @@ const deserializer = (method: DescMethod) => (value: Buffer) => fromBinary(metho
 function unary(client: Client, method: DescMethod) {
   const serialize = serializer(method);
   const deserialize = deserializer(method);
-  return (ns: string | undefined, request: Init) =>
+  return (ns: string | undefined, request: Init, signal?: AbortSignal) =>
     new Promise<Message>((resolve, reject) => {
       const message = create(method.input, request);
-      client.makeUnaryRequest(
+      const cancel = () => call.cancel();
+      const call = client.makeUnaryRequest(
         pathOf(method),
         serialize,
         deserialize,
         message,
         headers(ns),
         (error, answer) => {
+          signal?.removeEventListener("abort", cancel);
           if (error) reject(errorOf(error));
           else resolve(answer as Message);
         },
       );
+      signal?.addEventListener("abort", cancel, { once: true });
+      if (signal?.aborted) cancel();
     });
 }
 
@@ -130,6 +140,7 @@ function duplex(client: Client, method: DescMethod) {
         await writeStream(stream, create(method.input, message), gone.signal);
       },
       receive,
+      cancel: () => stream.cancel(),
       async end() {
         stream.end();
         try {

@@ -1,14 +1,14 @@
 // A containerd behind a unix socket, ours or the real one, as the same services that the local one gives.
 import { Client, credentials } from "@grpc/grpc-js";
 import { answersUnix } from "../../../../ffi/socket.ts";
-import { absent } from "../absent.ts";
 import { socketPath } from "../address.ts";
-import { ServiceError, type Services, type Transfer } from "../services.ts";
+import { ServiceError, type Services } from "../services.ts";
 import { remoteContent } from "./content.ts";
 import { remoteEvents, remoteIntrospection, remoteVersion } from "./daemon.ts";
 import { remoteContainers, remoteImages, remoteLeases, remoteNamespaces } from "./records.ts";
 import { remoteDiff, remoteSnapshots } from "./snapshots.ts";
 import { remoteTasks } from "./tasks.ts";
+import { remoteTransfer } from "./transfer.ts";
 
 const MAX_MESSAGE = 16 << 20;
 /** Between two looks at a socket that nobody answers yet. */
@@ -49,11 +49,12 @@ export async function connect(
     "grpc.initial_reconnect_backoff_ms": 100,
     "grpc.max_reconnect_backoff_ms": 1000,
   });
+  const images = remoteImages(client);
   return {
     services: {
       namespaces: remoteNamespaces(client),
       content: remoteContent(client),
-      images: remoteImages(client),
+      images,
       containers: remoteContainers(client),
       snapshots: remoteSnapshots(client),
       diff: remoteDiff(client),
@@ -62,7 +63,7 @@ export async function connect(
       tasks: remoteTasks(client),
       version: remoteVersion(client),
       introspection: remoteIntrospection(client),
-      transfer: absent<Transfer>("transfer"),
+      transfer: remoteTransfer(client, images),
     },
     async close() {
       client.close();

@@ -9,7 +9,9 @@ import { serveContent } from "./content.ts";
 import { serveDaemon } from "./daemon.ts";
 import { serveRecords } from "./records.ts";
 import { serveSnapshots } from "./snapshots.ts";
+import { Streams } from "./streams.ts";
 import { serveTasks } from "./tasks.ts";
+import { serveTransfer } from "./transfer.ts";
 
 /** containerd's limit for a message, both ways. */
 export const MAX_MESSAGE = 16 << 20;
@@ -32,6 +34,9 @@ export async function serve(services: Services, address: string): Promise<Servin
   serveContent(server, services.content);
   serveSnapshots(server, services);
   serveTasks(server, services.tasks);
+  const streams = new Streams();
+  streams.serve(server);
+  serveTransfer(server, services, streams);
   serveDaemon(server, services);
   await new Promise<void>((resolve, reject) => {
     server.bindAsync(`unix:${path}`, ServerCredentials.createInsecure(), (error) =>
