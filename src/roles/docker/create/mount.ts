@@ -42,10 +42,23 @@ function boolean(key: string, value: string): boolean {
 /** Parses one --mount. Throws Error with docker's words. */
 export function parseMount(text: string): MountRequest {
   const mount: MountRequest = { Type: "volume" };
-  const bind = () => (mount.BindOptions ??= {});
-  const volume = () => (mount.VolumeOptions ??= {});
-  const driver = () => (volume().DriverConfig ??= {});
-  const tmpfs = () => (mount.TmpfsOptions ??= {});
+  const bind = () => {
+    mount.BindOptions ??= {};
+    return mount.BindOptions;
+  };
+  const volume = () => {
+    mount.VolumeOptions ??= {};
+    return mount.VolumeOptions;
+  };
+  const driver = () => {
+    const options = volume();
+    options.DriverConfig ??= {};
+    return options.DriverConfig;
+  };
+  const tmpfs = () => {
+    mount.TmpfsOptions ??= {};
+    return mount.TmpfsOptions;
+  };
   for (const field of csvFields(text)) {
     const equals = field.indexOf("=");
     const key = (equals < 0 ? field : field.slice(0, equals)).toLowerCase();
@@ -94,7 +107,7 @@ export function parseMount(text: string): MountRequest {
         break;
       case "volume-label": {
         const [name, label] = pair(value);
-        (volume().Labels ??= {})[name] = label;
+        volume().Labels = { ...volume().Labels, [name]: label };
         break;
       }
       case "volume-driver":
@@ -102,11 +115,11 @@ export function parseMount(text: string): MountRequest {
         break;
       case "volume-opt": {
         const [name, option] = pair(value);
-        (driver().Options ??= {})[name] = option;
+        driver().Options = { ...driver().Options, [name]: option };
         break;
       }
       case "image-subpath":
-        (mount.ImageOptions ??= {}).Subpath = value;
+        mount.ImageOptions = { Subpath: value };
         break;
       case "tmpfs-size":
         try {

@@ -83,7 +83,7 @@ export function parsePorts(publish: readonly string[], expose: readonly string[]
   for (const spec of publish) {
     for (const [port, binding] of parsePublish(longForm(spec) ?? spec)) {
       exposed.add(port);
-      (bindings[port] ??= []).push(binding);
+      bindings[port] = [...(bindings[port] ?? []), binding];
     }
   }
   for (const spec of expose) {

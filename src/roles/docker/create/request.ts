@@ -158,7 +158,7 @@ export function createRequest(
       CapDrop: orNull(flags.list("cap-drop")),
       CgroupnsMode: flags.string("cgroupns"),
       Dns: [...flags.list("dns")],
-      DnsOptions: [...flags.list("dns-option"), ...flags.list("dns-opt")],
+      DnsOptions: [...flags.list("dns-option")],
       DnsSearch: [...flags.list("dns-search")],
       ExtraHosts: orNull(flags.list("add-host")),
       GroupAdd: orNull(flags.list("group-add")),

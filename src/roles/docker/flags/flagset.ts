@@ -41,6 +41,8 @@ export interface Flag {
   hidden?: boolean;
   /** Checks or rewrites one value of a list or string. Throws Error. */
   check?: (value: string) => string;
+  /** Another spelling of this flag. */
+  aliasOf?: string;
   /** Printed on stderr when the flag is used. */
   deprecated?: string;
 }
@@ -190,9 +192,12 @@ function long(table: readonly Flag[], flags: Flags, word: string, rest: string[]
   const equals = word.indexOf("=");
   const name = word.slice(2, equals < 0 ? undefined : equals);
   if (name === "" || name.startsWith("-")) throw new FlagError(`bad flag syntax: ${word}`);
-  const flag = table.find((one) => one.name === name);
+  if (name === "help") throw new HelpWanted();
+  const flag = canonical(
+    table,
+    table.find((one) => one.name === name),
+  );
   if (!flag) {
-    if (name === "help") throw new HelpWanted();
     throw new FlagError(`unknown flag: --${name}`);
   }
   if (equals >= 0) flags.set(flag, word.slice(equals + 1));
@@ -202,6 +207,10 @@ function long(table: readonly Flag[], flags: Flags, word: string, rest: string[]
     if (value === undefined) throw new FlagError(`flag needs an argument: --${name}`);
     flags.set(flag, value);
   }
+}
+
+function canonical(table: readonly Flag[], flag: Flag | undefined): Flag | undefined {
+  return flag?.aliasOf === undefined ? flag : table.find((one) => one.name === flag.aliasOf);
 }
 
 function shorthands(table: readonly Flag[], flags: Flags, word: string, rest: string[]): void {

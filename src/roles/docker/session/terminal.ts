@@ -1,0 +1,57 @@
+// Our terminal while a container's is joined to it: raw keys, and its size passed on.
+import { isatty } from "node:tty";
+import { windowSize } from "../../../../ffi/pty.ts";
+import { makeRaw } from "../../../../ffi/terminal.ts";
+import type { EngineClient } from "../../../wire/engine/client.ts";
+
+/** [rows, columns] of our terminal; undefined when stdout is none. */
+export function terminalSize(): [number, number] | undefined {
+  if (!isatty(1)) return undefined;
+  try {
+    const { rows, columns } = windowSize(1);
+    return rows === 0 && columns === 0 ? undefined : [rows, columns];
+  } catch {
+    return undefined;
+  }
+}
+
+/** Raw mode on stdin, if it is a terminal. The result puts it back; so does the process's end, whatever its cause. */
+export function rawInput(): () => void {
+  if (!isatty(0)) return () => {};
+  const restore = makeRaw(0);
+  const end = () => {
+    restore();
+    process.exit(143);
+  };
+  process.on("exit", restore);
+  process.on("SIGTERM", end);
+  process.on("SIGHUP", end);
+  return () => {
+    restore();
+    process.off("exit", restore);
+    process.off("SIGTERM", end);
+    process.off("SIGHUP", end);
+  };
+}
+
+/** Tells the engine our terminal's size, now and at every change. `path`: "/containers/ID" or "/exec/ID". */
+export function followSize(client: EngineClient, path: string): () => void {
+  const tell = async (): Promise<boolean> => {
+    const size = terminalSize();
+    if (!size) return true;
+    try {
+      await client.done("POST", `${path}/resize`, { query: { h: size[0], w: size[1] } });
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  // The process may be a moment from its start: the engine refuses until then.
+  const first = async () => {
+    for (let attempt = 1; attempt <= 10 && !(await tell()); attempt++) await Bun.sleep(10 * attempt);
+  };
+  void first();
+  const changed = () => void tell();
+  process.on("SIGWINCH", changed);
+  return () => process.off("SIGWINCH", changed);
+}
