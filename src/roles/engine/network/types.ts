@@ -53,6 +53,7 @@ export interface NetworkInfo {
   internal: boolean;
   subnet?: string;
   gateway?: string;
+  ipRange?: string;
   options: Record<string, string>;
   labels: Record<string, string>;
   endpoints: Endpoint[];
@@ -63,6 +64,8 @@ export interface NetworkCreate {
   driver?: string;
   subnet?: string;
   gateway?: string;
+  /** Part of the subnet that containers get their addresses from. */
+  ipRange?: string;
   internal?: boolean;
   options?: Record<string, string>;
   labels?: Record<string, string>;
@@ -74,8 +77,9 @@ export class NetworkError extends Error {
   constructor(
     message: string,
     readonly status: 400 | 403 | 404 | 409 | 500,
+    options?: ErrorOptions,
   ) {
-    super(message);
+    super(message, options);
   }
 }
 
@@ -90,8 +94,14 @@ export interface Networks {
   allocate(request: EndpointRequest): Promise<Endpoint>;
   /** `netns` is a path such as /proc/PID/ns/net. */
   attach(endpointId: string, netns: string): Promise<void>;
-  release(endpointId: string): Promise<void>;
+  /**
+   * The task is gone (or, with `live`, the container leaves this network while it runs: its interface goes too).
+   * An unknown id is no error: release may be repeated.
+   */
+  release(endpointId: string, options?: { live?: boolean }): Promise<void>;
   endpoints(containerId: string): Endpoint[];
+  /** Compares the kernel with what should be there and puts back what is missing; returns a line for each thing it put back. */
+  reconcile(): Promise<string[]>;
   /** Nothing of a live container is torn down: ports and bridges stay in the kernel. */
   stop(): Promise<void>;
 }

@@ -1,0 +1,54 @@
+// IPv4 sockets that only hold a port: bound, never listening, so that no other program gets it and nobody connects to it.
+
+import { IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP } from "./constants/inet.ts";
+import {
+  AF_INET,
+  SO_RCVBUF,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOCK_NONBLOCK,
+  SOCK_STREAM,
+  SOL_SOCKET,
+} from "./constants/netlink.ts";
+import { Fd } from "./fd.ts";
+import { syscall } from "./libc.ts";
+
+export type Transport = "tcp" | "udp" | "sctp";
+
+const KINDS: Readonly<Record<Transport, { type: number; protocol: number }>> = {
+  tcp: { type: SOCK_STREAM, protocol: IPPROTO_TCP },
+  udp: { type: SOCK_DGRAM, protocol: IPPROTO_UDP },
+  sctp: { type: SOCK_STREAM, protocol: IPPROTO_SCTP },
+};
+
+/** struct sockaddr_in, port and address in network order. man 7 ip. */
+function sockaddr(address: Uint8Array, port: number): Uint8Array {
+  const bytes = new Uint8Array(16);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(0, AF_INET, true);
+  view.setUint16(2, port, false);
+  bytes.set(address, 4);
+  return bytes;
+}
+
+/**
+ * Takes a port away from every other program for as long as the descriptor is open. SO_REUSEADDR stays off: with it another
+ * program that sets it too could still listen there. Throws SyscallError: EADDRINUSE, EADDRNOTAVAIL, EPROTONOSUPPORT …
+ */
+export function holdPort(transport: Transport, address: Uint8Array, port: number): Fd {
+  const what = `${address.join(".")}:${port}/${transport}`;
+  const { type, protocol } = KINDS[transport];
+  const fd = new Fd(syscall("socket", what, AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol), what);
+  try {
+    // Datagrams are only queued here while no rule translates them; keep what that can cost small.
+    if (transport === "udp") {
+      syscall("setsockopt", what, fd.number, SOL_SOCKET, SO_RCVBUF, new Int32Array([0]), 4);
+    }
+    const to = sockaddr(address, port);
+    syscall("bind", what, fd.number, to, to.length);
+    return fd;
+  } catch (error) {
+    fd.close();
+    throw error;
+  }
+}

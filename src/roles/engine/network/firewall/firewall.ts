@@ -1,0 +1,133 @@
+// The kernel's side of the firewall: one table, one transaction a change.
+import { isErrno } from "../../../../../ffi/errno.ts";
+import { listElements, listRules } from "../../../../../ffi/netlink/nftables/list.ts";
+import {
+  addElements,
+  deleteElements,
+  deleteTable,
+  type Element,
+} from "../../../../../ffi/netlink/nftables/messages.ts";
+import { commit } from "../../../../../ffi/netlink/nftables/transaction.ts";
+import { NetlinkSocket } from "../../../../../ffi/netlink/socket.ts";
+import {
+  bridgeElements,
+  CHAINS,
+  type Elements,
+  elementMessages,
+  elementsOf,
+  type FirewalledBridge,
+  type FirewallState,
+  type PublishedPort,
+  portElements,
+  replaceTable,
+  SETS,
+} from "./definition.ts";
+
+export class FirewallUnavailable extends Error {
+  override readonly name = "FirewallUnavailable";
+}
+
+function unavailable(error: unknown): unknown {
+  if (isErrno(error, "EPERM", "EACCES")) {
+    return new FirewallUnavailable(`no permission to set up nftables (CAP_NET_ADMIN): ${error}`, {
+      cause: error,
+    });
+  }
+  if (isErrno(error, "EPROTONOSUPPORT", "EAFNOSUPPORT", "EOPNOTSUPP", "EINVAL", "ENOENT")) {
+    return new FirewallUnavailable(
+      "this kernel lacks nftables, or a part of it that published ports and masquerading need (CONFIG_NF_TABLES, " +
+        `NF_TABLES_IPV4, NFT_NAT, NFT_MASQ, NFT_CT, NFT_FIB_IPV4); --iptables=false runs without: ${error}`,
+      { cause: error },
+    );
+  }
+  return error;
+}
+
+const hex = (bytes: Uint8Array | undefined) => (bytes ? Buffer.from(bytes).toString("hex") : "");
+const spelled = ({ key, data, intervalEnd }: Element) => `${hex(key)}${intervalEnd ? "-" : ""}:${hex(data)}`;
+const sameMembers = (one: readonly string[], other: readonly string[]) =>
+  one.length === other.length && new Set([...one, ...other]).size === new Set(one).size;
+
+export class Firewall implements Disposable {
+  readonly #socket: NetlinkSocket;
+
+  /**
+   * @param table its name
+   * @param state what the table must hold, for when it has to be made anew
+   * Throws FirewallUnavailable.
+   */
+  constructor(
+    readonly table: string,
+    readonly state: () => FirewallState,
+  ) {
+    try {
+      this.#socket = NetlinkSocket.open("netfilter");
+    } catch (error) {
+      throw unavailable(error);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket.close();
+  }
+
+  /** Makes the table what the state says, in one step. Connections go on: their translations are conntrack's. */
+  replace(): void {
+    try {
+      commit(this.#socket, replaceTable(this.table, this.state()));
+    } catch (error) {
+      throw unavailable(error);
+    }
+  }
+
+  /** Changes elements; a table that somebody flushed or edited meanwhile is made anew (the state has the change already). */
+  #change(verb: typeof addElements, elements: Elements): void {
+    try {
+      commit(this.#socket, elementMessages(this.table, verb, elements));
+    } catch (error) {
+      if (!isErrno(error, "ENOENT", "EEXIST", "EBUSY")) throw error;
+      this.replace();
+    }
+  }
+
+  publish(ports: readonly PublishedPort[]): void {
+    this.#change(addElements, portElements(ports));
+  }
+
+  unpublish(ports: readonly PublishedPort[]): void {
+    this.#change(deleteElements, portElements(ports));
+  }
+
+  addBridge(bridge: FirewalledBridge): void {
+    this.#change(addElements, bridgeElements([bridge]));
+  }
+
+  removeBridge(bridge: FirewalledBridge): void {
+    this.#change(deleteElements, bridgeElements([bridge]));
+  }
+
+  /** Whether the kernel's table is what the state says. */
+  intact(): boolean {
+    const rules = listRules(this.#socket, this.table);
+    for (const chain of CHAINS) {
+      const here = rules.filter((rule) => rule.chain === chain.name).map(({ comment }) => comment);
+      if (here.join("\n") !== chain.rules.map(({ comment }) => comment).join("\n")) return false;
+    }
+    const wanted = elementsOf(this.state());
+    return SETS.every(({ name }) =>
+      sameMembers(
+        listElements(this.#socket, this.table, name).map(spelled),
+        (wanted[name as keyof Elements] ?? []).map(spelled),
+      ),
+    );
+  }
+
+  /** Takes the whole table away; one that is not there is no error. */
+  remove(): void {
+    try {
+      commit(this.#socket, [deleteTable(this.table)]);
+    } catch (error) {
+      if (!isErrno(error, "ENOENT")) throw error;
+    }
+  }
+}

@@ -1,0 +1,100 @@
+// What outlives the engine: networks in one durable file, endpoints in a file each. A container's endpoint ends with the
+// container, and no container outlives a reboot, so endpoints lie below the exec-root and are not fsynced: they only have to
+// survive the engine's own death.
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { isErrno } from "../../../../ffi/errno.ts";
+import { log } from "../../../observe/log.ts";
+import { sweepTemporaries, writeAtomic } from "../../../store/atomic.ts";
+import type { Publication } from "./ports.ts";
+import type { Endpoint } from "./types.ts";
+
+export interface StoredNetwork {
+  id: string;
+  name: string;
+  driver: "bridge" | "host" | "null";
+  /** RFC 3339. */
+  created: string;
+  internal: boolean;
+  options: Record<string, string>;
+  labels: Record<string, string>;
+  /** Of bridge networks. */
+  bridge?: {
+    /** Interface name. */
+    name: string;
+    subnet: string;
+    gateway: string;
+    ipRange?: string;
+    /** The interface is the user's: never made or removed by us. */
+    foreign?: boolean;
+  };
+}
+
+export interface StoredEndpoint {
+  endpoint: Endpoint;
+  publications: Publication[];
+  /** Inside the container: eth0, eth1 … */
+  interfaceName: string;
+  /** The bridge's port on the host. */
+  hostInterface: string;
+  /** The MAC was asked for and does not follow from the address. */
+  customMac: boolean;
+}
+
+function readJson<T>(path: string): T | undefined {
+  try {
+    return JSON.parse(readFileSync(path, "utf8")) as T;
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return undefined;
+    const aside = `${path}.damaged`;
+    log("warning", `cannot read ${path}, which is set aside as ${aside}`, { error });
+    try {
+      renameSync(path, aside);
+    } catch {
+      // A read-only directory: the next start says the same again.
+    }
+    return undefined;
+  }
+}
+
+const ID = /^[0-9a-f]{64}$/;
+
+export class NetworkStore {
+  readonly #networks: string;
+  readonly #endpoints: string;
+
+  constructor(dataRoot: string, execRoot: string) {
+    this.#networks = join(dataRoot, "network", "networks.json");
+    this.#endpoints = join(execRoot, "network", "endpoints");
+  }
+
+  /** Reads everything; what cannot be read is set aside with a warning. */
+  load(): { networks: StoredNetwork[]; endpoints: StoredEndpoint[] } {
+    mkdirSync(join(this.#networks, ".."), { recursive: true, mode: 0o711 });
+    mkdirSync(this.#endpoints, { recursive: true, mode: 0o711 });
+    sweepTemporaries(join(this.#networks, ".."));
+    sweepTemporaries(this.#endpoints);
+    const networks = readJson<{ networks?: StoredNetwork[] }>(this.#networks)?.networks ?? [];
+    const endpoints: StoredEndpoint[] = [];
+    for (const name of readdirSync(this.#endpoints)) {
+      if (!name.endsWith(".json") || !ID.test(name.slice(0, -5))) continue;
+      const stored = readJson<StoredEndpoint>(join(this.#endpoints, name));
+      if (stored) endpoints.push(stored);
+    }
+    return { networks, endpoints };
+  }
+
+  saveNetworks(networks: readonly StoredNetwork[]): void {
+    writeAtomic(this.#networks, `${JSON.stringify({ version: 1, networks }, null, 2)}\n`);
+  }
+
+  saveEndpoint(stored: StoredEndpoint): void {
+    writeAtomic(join(this.#endpoints, `${stored.endpoint.endpointId}.json`), JSON.stringify(stored), {
+      durable: false,
+    });
+  }
+
+  removeEndpoint(endpointId: string): void {
+    rmSync(join(this.#endpoints, `${endpointId}.json`), { force: true });
+  }
+}
