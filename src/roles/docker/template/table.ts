@@ -1,0 +1,55 @@
+// Rows for people: a template for each, in columns when it starts with "table". As docker's formatter and Go's tabwriter.
+import { compile } from "./evaluate.ts";
+import { headerFunctions } from "./functions.ts";
+import { toJson } from "./value.ts";
+
+/** What a list shows: its columns' titles by field, and one row's fields. */
+export type Row = Readonly<Record<string, unknown>>;
+
+/** Pads tab-separated cells into columns: at least ten wide, three apart; the last cell of a line is left alone. */
+export function align(text: string): string {
+  const lines = text.split("\n").map((line) => line.split("\t"));
+  const widths: number[][] = lines.map(() => []);
+  // A column is a run of neighbouring lines that have a cell there which a tab ends (Go: text/tabwriter).
+  for (let column = 0; lines.some((cells) => cells.length > column + 1); column++) {
+    for (let from = 0; from < lines.length; from++) {
+      if (lines[from]!.length <= column + 1) continue;
+      let to = from;
+      let width = 10;
+      for (; to < lines.length && lines[to]!.length > column + 1; to++) {
+        width = Math.max(width, [...lines[to]![column]!].length + 3);
+      }
+      for (let line = from; line < to; line++) widths[line]![column] = width;
+      from = to - 1;
+    }
+  }
+  return lines
+    .map((cells, line) =>
+      cells
+        .map((cell, i) =>
+          i < cells.length - 1 ? cell + " ".repeat((widths[line]![i] ?? 0) - [...cell].length) : cell,
+        )
+        .join(""),
+    )
+    .join("\n");
+}
+
+/** \t and \n as people type them in a shell. */
+const unescape = (format: string): string => format.replaceAll("\\t", "\t").replaceAll("\\n", "\n");
+
+/** Prints `rows` by `format`: "table …", "json", or a template a line. */
+export function render(
+  format: string,
+  headers: Readonly<Record<string, string>>,
+  rows: readonly Row[],
+): string {
+  const trimmed = format.trim();
+  if (trimmed === "json") {
+    return rows.map((row) => `${toJson(row)}\n`).join("");
+  }
+  const table = /^table\b/.test(trimmed);
+  const template = compile(unescape(table ? trimmed.slice("table".length).trim() : trimmed));
+  const lines = rows.map((row) => template.execute(row));
+  if (!table) return lines.map((line) => `${line}\n`).join("");
+  return align([template.execute(headers, headerFunctions), ...lines].map((line) => `${line}\n`).join(""));
+}
