@@ -14,8 +14,8 @@ const ACCEPT = [
   "*/*;q=0.1",
 ].join(", ");
 
-/** No byte for this long means the connection is dead. */
-const STALL_MS = 60_000;
+/** No byte for this long means the connection is dead. Asking again costs little: it goes on where it stopped. */
+const STALL_MS = 20_000;
 
 const sha256 = (bytes: Uint8Array) => `sha256:${new Bun.CryptoHasher("sha256").update(bytes).digest("hex")}`;
 
@@ -110,7 +110,7 @@ async function* bodyOf(response: Response): AsyncGenerator<Uint8Array> {
     for (;;) {
       let timer: ReturnType<typeof setTimeout> | undefined;
       const stalled = new Promise<never>((_, reject) => {
-        timer = setTimeout(() => reject(new Error("no data for a minute")), STALL_MS);
+        timer = setTimeout(() => reject(new Error("no data for 20 seconds")), STALL_MS);
       });
       let result: { done: boolean; value?: Uint8Array };
       try {
