@@ -1,4 +1,6 @@
 // The Transfer service: pulls that meet at the same image become one.
+
+import { span } from "../../../observe/trace.ts";
 import {
   type Image,
   type PullRequest,
@@ -48,10 +50,12 @@ export function createTransfer(services: PullServices, options: TransferOptions 
     const controller = new AbortController();
     const waiters: Running["waiters"] = new Set();
     const latest: Running["latest"] = new Map();
+    const ended = span("containerd", `pull ${request.reference}`);
     const result = pull(ground, ns, request, controller.signal, (progress) => {
       latest.set(progress.id ?? "", progress);
       for (const waiter of waiters) waiter(progress);
     }).finally(() => {
+      ended();
       if (running.get(key) === entry) running.delete(key);
     });
     result.catch(() => {});
