@@ -191,8 +191,16 @@ export function mariadbImage(): Promise<string> {
       await must(["chroot", rootfs, "chown", "mysql:mysql", "/var/lib/mysql", "/run/mysqld"]);
       writeFileSync(
         join(rootfs, "etc/mysql/mariadb.conf.d/99-container.cnf"),
-        "[mariadbd]\nskip-name-resolve\nhost-cache-size=0\nbind-address=0.0.0.0\nlog_error=\n",
+        "[mariadbd]\nskip-name-resolve\nhost-cache-size=0\nbind-address=0.0.0.0\n",
       );
+      // As in the official image: the server's log goes to stderr, and so to `docker logs`.
+      await must([
+        "sed",
+        "-i",
+        "-E",
+        "s/^(log_error|bind-address|user)/#&/",
+        join(rootfs, "etc/mysql/mariadb.conf.d/50-server.cnf"),
+      ]);
       const entrypoint = join(rootfs, "usr/local/bin/docker-entrypoint.sh");
       cpSync(join(import.meta.dir, "mariadb-entrypoint.sh"), entrypoint);
       chmodSync(entrypoint, 0o755);
