@@ -18,13 +18,14 @@ export function remoteNamespaces(client: Client): Namespaces {
   return {
     get: async (name) => of((await calls.get(undefined, { name })).namespace),
     list: async () => (await calls.list(undefined, {})).namespaces.map(of),
-    create: async (info) => of((await calls.create(undefined, { namespace: init(info) })).namespace),
+    // containerd publishes these changes as events, and events want a namespace: its own.
+    create: async (info) => of((await calls.create(info.name, { namespace: init(info) })).namespace),
     async update(info, fieldpaths) {
       const request = { namespace: init(info), updateMask: maskInit(fieldpaths) };
-      return of((await calls.update(undefined, request)).namespace);
+      return of((await calls.update(info.name, request)).namespace);
     },
     async delete(name) {
-      await calls.delete(undefined, { name });
+      await calls.delete(name, { name });
     },
   };
 }
