@@ -13,15 +13,31 @@ export type Node =
   | { kind: "text"; text: string }
   | { kind: "print"; value: Expression; source: string; at: number }
   | { kind: "assign"; name: string; value: Expression; declare: boolean; source: string; at: number }
-  | { kind: "if"; value: Expression; bind?: string; then: Node[]; else: Node[]; source: string; at: number }
-  | { kind: "with"; value: Expression; bind?: string; then: Node[]; else: Node[]; source: string; at: number }
+  | {
+      kind: "if";
+      value: Expression;
+      bind?: string;
+      body: Node[];
+      otherwise: Node[];
+      source: string;
+      at: number;
+    }
+  | {
+      kind: "with";
+      value: Expression;
+      bind?: string;
+      body: Node[];
+      otherwise: Node[];
+      source: string;
+      at: number;
+    }
   | {
       kind: "range";
       value: Expression;
       index?: string;
       item?: string;
-      then: Node[];
-      else: Node[];
+      body: Node[];
+      otherwise: Node[];
       source: string;
       at: number;
     }

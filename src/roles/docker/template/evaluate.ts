@@ -77,8 +77,8 @@ class Run {
         if (node.bind) inner.variables.set(node.bind, value);
         if (truth(value)) {
           if (node.kind === "with") inner.dot = value;
-          this.nodes(node.then, inner);
-        } else this.nodes(node.else, inner);
+          this.nodes(node.body, inner);
+        } else this.nodes(node.otherwise, inner);
         return;
       }
       case "range":
@@ -95,7 +95,7 @@ class Run {
     else if (value === null || value === undefined) entries = [];
     else throw this.#failure(node, new TemplateError(`range can't iterate over ${print(value)}`));
     if (entries.length === 0) {
-      this.nodes(node.else, { dot: scope.dot, variables: new Map(), parent: scope });
+      this.nodes(node.otherwise, { dot: scope.dot, variables: new Map(), parent: scope });
       return;
     }
     for (const [index, item] of entries) {
@@ -103,7 +103,7 @@ class Run {
       if (node.index) variables.set(node.index, index);
       if (node.item) variables.set(node.item, item);
       try {
-        this.nodes(node.then, { dot: item, variables, parent: scope });
+        this.nodes(node.body, { dot: item, variables, parent: scope });
       } catch (error) {
         if (error instanceof Break) return;
         if (!(error instanceof Continue)) throw error;

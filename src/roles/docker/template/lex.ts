@@ -141,9 +141,9 @@ function quoted(text: string): { text: string; value: string } {
       i += code[0].length;
       continue;
     }
-    const escape = ESCAPES[text[i + 1] ?? ""];
-    if (escape === undefined) throw new TemplateError("template: :1: invalid syntax");
-    value += escape;
+    const plain = ESCAPES[text[i + 1] ?? ""];
+    if (plain === undefined) throw new TemplateError("template: :1: invalid syntax");
+    value += plain;
     i++;
   }
   throw new TemplateError("template: :1: unterminated quoted string");

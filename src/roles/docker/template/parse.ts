@@ -96,7 +96,7 @@ class Parser {
       }
     }
     this.#variables.length = scope;
-    const common = { value, then: body.nodes, else: otherwise, source: rest, at };
+    const common = { value, body: body.nodes, otherwise, source: rest, at };
     if (word !== "range") return { kind: word, bind: names[0], ...common };
     const [first, second] = names;
     return second === undefined

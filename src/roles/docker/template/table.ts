@@ -6,8 +6,8 @@ import { toJson } from "./value.ts";
 /** What a list shows: its columns' titles by field, and one row's fields. */
 export type Row = Readonly<Record<string, unknown>>;
 
-/** Pads tab-separated cells into columns: at least ten wide, three apart; the last cell of a line is left alone. */
-export function align(text: string): string {
+/** Pads tab-separated cells into columns: at least `minimum` wide, three apart; the last cell of a line is left alone. */
+export function align(text: string, minimum = 10): string {
   const lines = text.split("\n").map((line) => line.split("\t"));
   const widths: number[][] = lines.map(() => []);
   // A column is a run of neighbouring lines that have a cell there which a tab ends (Go: text/tabwriter).
@@ -15,7 +15,7 @@ export function align(text: string): string {
     for (let from = 0; from < lines.length; from++) {
       if (lines[from]!.length <= column + 1) continue;
       let to = from;
-      let width = 10;
+      let width = minimum;
       for (; to < lines.length && lines[to]!.length > column + 1; to++) {
         width = Math.max(width, [...lines[to]![column]!].length + 3);
       }
@@ -35,7 +35,11 @@ export function align(text: string): string {
 }
 
 /** \t and \n as people type them in a shell. */
-const unescape = (format: string): string => format.replaceAll("\\t", "\t").replaceAll("\\n", "\n");
+const unescaped = (format: string): string => format.replaceAll("\\t", "\t").replaceAll("\\n", "\n");
+
+// Go's json.Marshal, which these rows go through in docker, escapes what HTML would take amiss.
+const escapeHtml = (json: string): string =>
+  json.replace(/[<>&]/g, (c) => `\\u00${c.charCodeAt(0).toString(16)}`);
 
 /** Prints `rows` by `format`: "table …", "json", or a template a line. */
 export function render(
@@ -45,10 +49,10 @@ export function render(
 ): string {
   const trimmed = format.trim();
   if (trimmed === "json") {
-    return rows.map((row) => `${toJson(row)}\n`).join("");
+    return rows.map((row) => `${escapeHtml(toJson(row))}\n`).join("");
   }
   const table = /^table\b/.test(trimmed);
-  const template = compile(unescape(table ? trimmed.slice("table".length).trim() : trimmed));
+  const template = compile(unescaped(table ? trimmed.slice("table".length).trim() : trimmed));
   const lines = rows.map((row) => template.execute(row));
   if (!table) return lines.map((line) => `${line}\n`).join("");
   return align([template.execute(headers, headerFunctions), ...lines].map((line) => `${line}\n`).join(""));
