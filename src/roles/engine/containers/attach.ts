@@ -48,6 +48,8 @@ export async function attachContainer(room: Room, container: Container, hijack: 
     return;
   }
   const { streams, stdinReady } = container;
+  // A terminal outlives the client in front of it (moby: container/stream/attach.go, `CloseStdin && !TTY`).
+  const inputOnce = Config.StdinOnce && !terminal;
   const stdin = flag("stdin") && Config.OpenStdin;
   containerEvent(room, container, "attach");
   const outcome = await serveAttach(
@@ -59,7 +61,7 @@ export async function attachContainer(room: Room, container: Container, hijack: 
       stderr,
       raw: terminal,
       ...(stdin && terminal ? { detach: new DetachMatcher(keys) } : {}),
-      inputEnds: Config.StdinOnce,
+      inputEnds: inputOnce,
       closeInput: async () => {
         await streams.closeStdin();
         await room.engine.services.tasks.closeIO(room.engine.namespace, container.id, "", true);
@@ -69,7 +71,7 @@ export async function attachContainer(room: Room, container: Container, hijack: 
   );
   if (outcome === "detached") containerEvent(room, container, "detach");
   // A client that goes takes a once-only input with it, as its half-close would.
-  if (outcome === "gone" && stdin && Config.StdinOnce && streams.hasStdin) {
+  if (outcome === "gone" && stdin && inputOnce && streams.hasStdin) {
     await streams.closeStdin();
     await room.engine.services.tasks.closeIO(room.engine.namespace, container.id, "", true).catch(() => {});
   }
