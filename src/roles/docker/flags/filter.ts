@@ -2,7 +2,7 @@
 import type { Flag } from "./flagset.ts";
 
 function check(value: string): string {
-  if (!value.includes("=")) throw new Error(`invalid filter '${value}'`);
+  if (!value.includes("=")) throw new Error("bad format of filter (expected name=value)");
   return value;
 }
 

@@ -59,6 +59,7 @@ export function containerRow(container: ContainerSummary, truncate: boolean, now
     CreatedAt: goTime(container.Created),
     ID: truncate ? shortId(container.Id) : container.Id,
     Image: imageName(container, truncate),
+    Label: (name: unknown) => container.Labels?.[String(name)] ?? "",
     Labels: labelText(container.Labels),
     LocalVolumes: String((container.Mounts ?? []).filter((mount) => mount.Driver === "local").length),
     Mounts: mounts.map((name) => (truncate ? ellipsis(name, 15) : name)).join(","),

@@ -6,6 +6,8 @@ export type Expression =
   | { kind: "variable"; name: string }
   | { kind: "field"; of: Expression; name: string }
   | { kind: "call"; name: string; args: Expression[] }
+  /** .Label "name": a method of a row. */
+  | { kind: "method"; of: Expression; args: Expression[] }
   /** a | b: the value of each is the last argument of the next. */
   | { kind: "pipeline"; stages: Expression[] };
 

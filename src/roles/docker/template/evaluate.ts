@@ -150,6 +150,13 @@ class Run {
         if (piped) values.push(piped.value);
         return this.functions[name]!(...values);
       }
+      case "method": {
+        const method = this.#value(expression.of, scope);
+        // In a table's header row the column's title stands for the method.
+        if (typeof method === "string" && this.functions !== standard) return method;
+        if (typeof method !== "function") throw new TemplateError("can't give argument to non-function");
+        return (method as TemplateFunction)(...expression.args.map((arg) => this.#value(arg, scope)));
+      }
       case "pipeline": {
         let result: { value: Value } | undefined;
         for (const stage of expression.stages) result = { value: this.#value(stage, scope, result) };

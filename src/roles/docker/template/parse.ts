@@ -193,6 +193,8 @@ class Parser {
     if (callee !== undefined) return { kind: "call", name: callee, args: operands };
     if (operands.length === 0) throw new TemplateError("template: :1: missing value for command");
     if (operands.length > 1) {
+      const [of, ...args] = operands;
+      if (of?.kind === "field") return { kind: "method", of, args };
       throw new TemplateError("template: :1: can't give argument to non-function");
     }
     return operands[0]!;

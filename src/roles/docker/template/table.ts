@@ -41,6 +41,14 @@ const unescaped = (format: string): string => format.replaceAll("\\t", "\t").rep
 const escapeHtml = (json: string): string =>
   json.replace(/[<>&]/g, (c) => `\\u00${c.charCodeAt(0).toString(16)}`);
 
+function told<T>(what: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw new Error(`failed to ${what} template: ${(error as Error).message}`);
+  }
+}
+
 /** Prints `rows` by `format`: "table …", "json", or a template a line. */
 export function render(
   format: string,
@@ -52,8 +60,14 @@ export function render(
     return rows.map((row) => `${escapeHtml(toJson(row))}\n`).join("");
   }
   const table = /^table\b/.test(trimmed);
-  const template = compile(unescaped(table ? trimmed.slice("table".length).trim() : trimmed));
-  const lines = rows.map((row) => template.execute(row));
+  const template = told("parse", () =>
+    compile(unescaped(table ? trimmed.slice("table".length).trim() : trimmed)),
+  );
+  const lines = told("execute", () => {
+    // Checked even when there is nothing to show.
+    if (rows.length === 0) template.execute(headers, headerFunctions);
+    return rows.map((row) => template.execute(row));
+  });
   if (!table) return lines.map((line) => `${line}\n`).join("");
   return align([template.execute(headers, headerFunctions), ...lines].map((line) => `${line}\n`).join(""));
 }

@@ -1,0 +1,124 @@
+// `docker inspect` and its kin: the engine's own JSON, indented, or a template's view of it.
+import { any, type Command, type Invocation } from "../command.ts";
+import { ExitError, reason } from "../errors.ts";
+import type { Flag } from "../flags/flagset.ts";
+import { compile, type Template } from "../template/evaluate.ts";
+import { fromJson, toJson } from "../template/value.ts";
+
+const formatFlag: Flag = {
+  name: "format",
+  short: "f",
+  kind: "string",
+  usage: `Format output using a custom template:
+'json': Print in JSON format
+'TEMPLATE': Print output using the given Go template`,
+};
+const sizeFlag: Flag = {
+  name: "size",
+  short: "s",
+  kind: "bool",
+  usage: "Display total file sizes if the type is container",
+};
+
+type Kind = "container" | "image" | "network" | "volume";
+
+/** In the order in which a bare name is looked for. */
+const paths: Readonly<Record<Kind, (name: string) => string>> = {
+  container: (name) => `/containers/${name}/json`,
+  image: (name) => `/images/${name}/json`,
+  network: (name) => `/networks/${name}`,
+  volume: (name) => `/volumes/${name}`,
+};
+
+async function look(invocation: Invocation, kinds: readonly Kind[], name: string): Promise<unknown> {
+  const { cli, flags } = invocation;
+  for (const kind of kinds) {
+    const query = {
+      size: kind === "container" && flags.bool("size") ? true : undefined,
+      verbose: kind === "network" && kinds.length === 1 && flags.bool("verbose") ? true : undefined,
+    };
+    try {
+      const response = await cli.client.request("GET", paths[kind](encodeURIComponent(name)), { query });
+      return fromJson(await response.text());
+    } catch (error) {
+      const status = (error as { status?: number }).status;
+      if (kinds.length === 1 || status === undefined) throw error;
+      // Not there, or a name that this kind cannot have: the next kind may know it.
+      if (status !== 404 && status !== 400) throw error;
+    }
+  }
+  throw new Error(`Error: No such object: ${name}`);
+}
+
+function template(format: string): Template | undefined {
+  if (format === "" || format === "json") return undefined;
+  try {
+    return compile(format);
+  } catch (error) {
+    throw new ExitError(64, `template parsing error: ${reason(error)}`);
+  }
+}
+
+async function inspectAll(invocation: Invocation, kinds: readonly Kind[]): Promise<number> {
+  const { cli, flags, args } = invocation;
+  const format = flags.string("format");
+  const compiled = template(format);
+  const found: unknown[] = [];
+  const complaints: string[] = [];
+  let text = "";
+  for (const name of args) {
+    try {
+      const value = await look(invocation, kinds, name);
+      if (compiled) {
+        try {
+          text += `${compiled.execute(value)}\n`;
+        } catch (error) {
+          throw new Error(`template parsing error: ${reason(error)}`);
+        }
+      }
+      found.push(value);
+    } catch (error) {
+      complaints.push(reason(error));
+    }
+  }
+  if (compiled) cli.out(text === "" ? "\n" : text);
+  else if (format === "json") cli.out(`${toJson(found)}\n`);
+  else cli.out(found.length === 0 ? "[]\n" : `${toJson(found, "    ")}\n`);
+  for (const complaint of complaints) cli.err(`${complaint}\n`);
+  return complaints.length > 0 ? 1 : 0;
+}
+
+const kinds = Object.keys(paths) as Kind[];
+
+export const inspect: Command = {
+  use: "[OPTIONS] NAME|ID [NAME|ID...]",
+  short: "Return low-level information on Docker objects",
+  flags: [
+    formatFlag,
+    sizeFlag,
+    { name: "type", kind: "string", usage: "Only inspect objects of the given type" },
+  ],
+  args: { min: 1, max: any },
+  async run(invocation) {
+    const type = invocation.flags.string("type");
+    if (type === "") return inspectAll(invocation, kinds);
+    if (!(kinds as string[]).includes(type))
+      throw new Error(`${JSON.stringify(type)} is not a valid value for --type`);
+    return inspectAll(invocation, [type as Kind]);
+  },
+};
+
+const one = (kind: Kind, use: string, flags: readonly Flag[]): Command => ({
+  use,
+  short: `Display detailed information on one or more ${kind}s`,
+  flags: [formatFlag, ...flags],
+  args: { min: 1, max: any },
+  run: (invocation) => inspectAll(invocation, [kind]),
+});
+
+export const inspectContainer = one("container", "[OPTIONS] CONTAINER [CONTAINER...]", [sizeFlag]);
+export const inspectImage = one("image", "[OPTIONS] IMAGE [IMAGE...]", []);
+export const inspectNetwork = one("network", "[OPTIONS] NETWORK [NETWORK...]", [
+  { name: "verbose", short: "v", kind: "bool", usage: "Verbose output for diagnostics" },
+]);
+export const inspectVolume = one("volume", "[OPTIONS] VOLUME [VOLUME...]", []);

@@ -1,0 +1,21 @@
+import { any, type Command } from "../command.ts";
+import { each } from "../errors.ts";
+
+export const kill: Command = {
+  use: "[OPTIONS] CONTAINER [CONTAINER...]",
+  short: "Kill one or more running containers",
+  aliases: ["docker container kill", "docker kill"],
+  flags: [{ name: "signal", short: "s", kind: "string", usage: "Signal to send to the container" }],
+  args: { min: 1, max: any },
+  run: ({ cli, flags, args }) =>
+    each(
+      args,
+      async (name) => {
+        await cli.client.done("POST", `/containers/${encodeURIComponent(name)}/kill`, {
+          query: { signal: flags.string("signal") || undefined },
+        });
+        cli.out(`${name}\n`);
+      },
+      (line) => cli.err(line),
+    ),
+};
