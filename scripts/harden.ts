@@ -1,10 +1,10 @@
 // Bun reads a few environment variables before any JavaScript runs: one preloads a file (BUN_OPTIONS), one turns the
-// program back into plain `bun` (BUN_BE_BUN), others open a debugger or change the engine. Whoever sets the environment of
+// program back into plain `bun` (BUN_BE_BUN), others open a debugger. Whoever sets the environment of
 // a root daemon must not get to run code in it, and Bun has no switch for this, so the build makes the names
 // unspeakable: their first letter becomes "=", which no environment variable's name can contain (man 7 environ).
 
 /** Names (or prefixes of names) that the binary must not hear. Written in two pieces: the text must not occur in our own bundle. */
-const FORBIDDEN = ["OPTIONS", "BE_BUN", "INSPECT", "JSC_"].map((rest) => `BUN_${rest}`);
+const FORBIDDEN = ["OPTIONS", "BE_BUN", "INSPECT"].map((rest) => `BUN_${rest}`);
 
 /**
  * Rewrites the names inside a compiled executable, in place. Occurrences in JavaScript source (`process.env.X`) stay: the

@@ -1,5 +1,9 @@
 // argv[0] → role. One table; each role is imported lazily, so that a role pays only for what it uses.
 import { basename } from "node:path";
+import { compiled } from "./self.ts";
+
+/** Prefix of the variables that set JavaScriptCore's options, in two pieces so that the text is not in the bundle. */
+const ENGINE_OPTIONS = ["BUN", "JSC", ""].join("_");
 
 /** A role's entry: gets the arguments after its name and resolves to the process's exit code. */
 export type Main = (args: string[], calledAs: string) => Promise<number>;
@@ -103,9 +107,14 @@ async function dispatch(argv0: string, args: string[]): Promise<number> {
 }
 
 // What steers Bun or Node is not ours to obey, nor to hand on to children: scripts/harden.ts closes what is read before this line.
+let obeyed = false;
 for (const name of Object.keys(process.env)) {
-  if (/^(BUN_|NODE_)/.test(name)) delete process.env[name];
+  if (!/^(BUN_|NODE_)/.test(name)) continue;
+  // The engine's own options cannot be closed in the binary and are in force by now.
+  obeyed ||= name.startsWith(ENGINE_OPTIONS);
+  delete process.env[name];
 }
+if (obeyed && compiled) (await import("./reexec.ts")).startOver(process.env);
 
 const code = await dispatch(process.argv0, process.argv.slice(2));
 process.exitCode = code;
