@@ -47,10 +47,13 @@ export function pack<F extends string>(
         view.setInt32(offset, Number(value), true);
         break;
       case "u64":
-        view.setBigUint64(offset, BigInt.asUintN(64, BigInt(value)), true);
-        break;
       case "i64":
-        view.setBigInt64(offset, BigInt(value), true);
+        if (typeof value === "bigint") view.setBigUint64(offset, BigInt.asUintN(64, value), true);
+        else {
+          // Two halves: making a BigInt costs more than all the rest of this function.
+          view.setUint32(offset, value % 2 ** 32, true);
+          view.setInt32(offset + 4, Math.floor(value / 2 ** 32), true);
+        }
         break;
     }
   }

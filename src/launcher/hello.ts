@@ -8,7 +8,7 @@ export function helloPlan(arch: Arch, text: string): Plan {
   const plan = new Plan("hello", arch);
   const bytes = new TextEncoder().encode(text);
   const at = plan.slot("at");
-  const left = plan.slot("left", BigInt(bytes.length));
+  const left = plan.slot("left", bytes.length);
   const written = plan.slot("written");
   const minus = plan.slot("minus");
   const more = plan.label("more");
@@ -18,8 +18,8 @@ export function helloPlan(arch: Arch, text: string): Plan {
   plan.call("write", [1, at, left], { into: written });
   // at += written, by the only arithmetic there is: at - (0 - written)
   plan.compute(0, 0, 0, written, { into: minus });
-  plan.compute(at, -1n, 0, minus, { into: at });
-  plan.compute(left, -1n, 0, written, { into: left, ok: more, zero: done });
+  plan.compute(at, -1, 0, minus, { into: at });
+  plan.compute(left, -1, 0, written, { into: left, ok: more, zero: done });
   plan.place(done);
   plan.call("exit_group", [0]);
   return plan;

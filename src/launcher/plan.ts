@@ -1,10 +1,15 @@
 // A launch plan: the container's start as a list of system calls, decided here in TypeScript and carried out by a tiny
-// static ELF (elf.ts) in which nothing is left to decide. docs: README.md beside this file.
+// static ELF (elf.ts) in which nothing is left to decide. It is written down in its final form as it is made, since
+// every millisecond of the runtime is spent before the container starts. docs: README.md beside this file.
 import { type Arch, machines, type SyscallName } from "../../ffi/arch/index.ts";
 import { ERRNO } from "../../ffi/errno.ts";
+import { FIRST_RECORD, POOL_ADDRESS, RECORD } from "./machine/layout.ts";
+
+const KIND = { slot: 1, address: 2, constant: 3 } as const;
 
 /** A 64-bit cell of the launcher's memory: results go in, later records refer to it. */
 export class Slot {
+  readonly kind = KIND.slot;
   constructor(
     readonly name: string,
     /** Where it lies in the data pool. */
@@ -14,19 +19,26 @@ export class Slot {
 
 /** The address of something in the data pool. */
 export class Address {
+  readonly kind = KIND.address;
   constructor(
     readonly offset: number,
-    /** How the plan's text shows it. */
+    /** Its name in the plan's text; strings show their content. */
     readonly text: string,
+    readonly isString = false,
   ) {}
 }
 
 /** A constant with the words the plan's text shows for it. */
 export class Constant {
+  readonly kind = KIND.constant;
   constructor(
-    readonly value: number | bigint,
-    readonly text: string,
+    readonly value: number,
+    readonly words: string | Readonly<Record<string, number>>,
   ) {}
+
+  get text(): string {
+    return typeof this.words === "string" ? this.words : Object.keys(this.words).join("|") || "0";
+  }
 }
 
 /** A jump target; placed once with `plan.place`. */
@@ -36,19 +48,14 @@ export class Label {
 }
 
 /** An argument: a number, a constant with a name, an address in the pool, or the value that a slot holds by then. */
-export type Arg = number | bigint | Constant | Address | Slot;
+export type Arg = number | Constant | Address | Slot;
 
-/** Named flag constants, or-ed: `bits({ O_PATH, O_CLOEXEC })` → 0o12000000 shown as "O_PATH|O_CLOEXEC". */
-export function bits(flags: Readonly<Record<string, number | bigint>>): Constant {
-  let value = 0n;
-  for (const bit of Object.values(flags)) value |= BigInt.asUintN(64, BigInt(bit));
-  return new Constant(value, Object.keys(flags).join("|") || "0");
-}
-
-export interface PoolEntry {
-  offset: number;
-  text: string;
-  bytes: Uint8Array;
+/** Named flags, or-ed: `bits({ O_PATH, O_CLOEXEC })` → 0o12000000 shown as "O_PATH|O_CLOEXEC". Each bit at most once. */
+export function bits(flags: Readonly<Record<string, number>>): Constant {
+  let value = 0;
+  // Flags beyond 32 bits exist (CLONE_INTO_CGROUP), so they are added: the same for bits that differ.
+  for (const name in flags) value += flags[name]!;
+  return new Constant(value, flags);
 }
 
 export interface Outcome {
@@ -68,41 +75,64 @@ export interface Outcome {
 
 /** `compute` instead of a syscall: ((a & mask) >> shift) - minus. */
 export const COMPUTE = -1;
+/** errno byte that stands for "any" in a record. */
+const ANY_ERRNO = 0xff;
+const NOTHING: Outcome = {};
 
+/** A record as it was asked for: what its text and its error message are made of. */
 export interface PlanRecord {
   nr: number;
   name: string;
-  args: Arg[];
+  args: readonly Arg[];
   outcome: Outcome;
 }
 
-const encoder = new TextEncoder();
+const WORDS = RECORD.size / 4;
+const ARGS = RECORD.args / 4;
+const TWO32 = 2 ** 32;
 
-/** errno byte that stands for "any" in a record. */
-export const ANY_ERRNO = 0xff;
+/** A 64-bit argument in two halves. */
+function writeNumber(words: Int32Array, at: number, value: number): void {
+  if (value >= 0 && value <= 0x7fffffff) {
+    words[at] = value;
+    return;
+  }
+  words[at] = value % TWO32;
+  words[at + 1] = Math.floor(value / TWO32);
+}
 
 export class Plan {
   readonly records: PlanRecord[] = [];
-  readonly pool: PoolEntry[] = [];
   readonly labels: Label[] = [];
+  /** The records in machine form. Before the JIT has warmed up every write costs, so what is zero is left alone. */
+  #words = new Int32Array(512 * WORDS);
+  readonly #jumps: { at: number; label: Label }[] = [];
+  readonly #nr: Readonly<Record<SyscallName, number>>;
+  #pool = Buffer.alloc(1 << 14);
   #poolSize = 0;
-  #strings = new Map<string, Address>();
+  readonly #strings = new Map<string, Address>();
 
   constructor(
     readonly title: string,
     readonly arch: Arch,
-  ) {}
-
-  get poolSize(): number {
-    return this.#poolSize;
+  ) {
+    this.#nr = machines[arch].NR;
   }
 
-  /** Puts bytes into the data pool (8-byte aligned). */
-  bytes(text: string, bytes: Uint8Array): Address {
+  /** Room in the pool, 8-byte aligned and zero. */
+  #reserve(size: number): number {
     const offset = this.#poolSize;
-    this.pool.push({ offset, text, bytes });
-    this.#poolSize = (offset + bytes.length + 7) & ~7;
-    return new Address(offset, `&${text}`);
+    this.#poolSize = (offset + size + 7) & ~7;
+    while (this.#poolSize > this.#pool.length)
+      this.#pool = Buffer.concat([this.#pool, Buffer.alloc(this.#pool.length)]);
+    return offset;
+  }
+
+  /** Puts bytes into the data pool; `text` is what the plan's text shows for them. */
+  bytes(text: string, bytes: Uint8Array): Address {
+    const offset = this.#reserve(bytes.length);
+    this.#pool.set(bytes, offset);
+    return new Address(offset, text);
   }
 
   /** The address of a NUL-terminated copy; equal strings share one. Throws on an embedded NUL. */
@@ -110,29 +140,33 @@ export class Plan {
     const known = this.#strings.get(text);
     if (known) return known;
     if (text.includes("\0")) throw new TypeError(`embedded NUL byte in ${JSON.stringify(text)}`);
-    const at = this.bytes("", encoder.encode(`${text}\0`));
-    const address = new Address(at.offset, JSON.stringify(text));
+    // At most three bytes for each UTF-16 unit; what is not used is given back.
+    const offset = this.#reserve(3 * text.length + 1);
+    this.#poolSize = (offset + this.#pool.write(text, offset) + 8) & ~7;
+    const address = new Address(offset, text, true);
     this.#strings.set(text, address);
     return address;
   }
 
-  slot(name: string, initial = 0n): Slot {
-    const cell = new Uint8Array(8);
-    new DataView(cell.buffer).setBigInt64(0, initial, true);
-    return new Slot(name, this.bytes(name, cell).offset);
+  slot(name: string, initial = 0): Slot {
+    const offset = this.#reserve(8);
+    if (initial !== 0) this.#pool.writeBigInt64LE(BigInt(initial), offset);
+    return new Slot(name, offset);
   }
 
-  /** An array of pointers into the pool, NULL-terminated: argv, envp. Resolved by the assembler. */
+  /** An array of pointers into the pool, NULL-terminated: argv, envp. */
   pointers(text: string, to: readonly Address[]): Address {
-    const at = this.bytes(text, new Uint8Array(8 * (to.length + 1)));
+    const offset = this.#reserve(8 * (to.length + 1));
     to.forEach((target, i) => {
-      this.fixups.push({ at: at.offset + 8 * i, target: target.offset });
+      this.pointer(offset + 8 * i, target);
     });
-    return at;
+    return new Address(offset, text);
   }
 
-  /** Pool cells that must hold the final address of another pool offset. */
-  readonly fixups: { at: number; target: number }[] = [];
+  /** Makes the pool cell at `at` hold the address of `target`. */
+  pointer(at: number, target: Address): void {
+    this.#pool.writeUInt32LE(POOL_ADDRESS + target.offset, at);
+  }
 
   label(name: string): Label {
     return new Label(name);
@@ -151,46 +185,101 @@ export class Plan {
   }
 
   /** Adds a system call. */
-  call(name: SyscallName, args: Arg[], outcome: Outcome = {}): void {
-    if (args.length > 6) throw new Error(`${name}: ${args.length} arguments`);
-    this.records.push({ nr: machines[this.arch].NR[name], name, args, outcome });
+  call(name: SyscallName, args: readonly Arg[], outcome: Outcome = NOTHING): void {
+    this.#add(this.#nr[name], name, args, outcome);
   }
 
   /** Adds into = ((a & mask) >> shift) - minus; goes to `zero` when that is 0, else to `ok`. */
-  compute(a: Arg, mask: Arg, shift: Arg, minus: Arg, outcome: Outcome = {}): void {
-    this.records.push({ nr: COMPUTE, name: "compute", args: [a, mask, shift, minus], outcome });
+  compute(a: Arg, mask: Arg, shift: Arg, minus: Arg, outcome: Outcome = NOTHING): void {
+    this.#add(COMPUTE, "compute", [a, mask, shift, minus], outcome);
   }
 
   /** Adds into = value. */
-  set(into: Slot, value: Arg, outcome: Outcome = {}): void {
-    this.compute(value, -1n, 0, 0, { ...outcome, into });
+  set(into: Slot | Address, value: Arg, outcome: Outcome = NOTHING): void {
+    this.compute(value, -1, 0, 0, { ...outcome, into });
   }
 
   /** Ends the plan as a failed record does, with this message: for what is only known at run time. */
   refuse(message: string): void {
     // close(-1) is the cheapest call that always fails; its EBADF is not shown.
-    this.records.push({
-      nr: machines[this.arch].NR.close,
-      name: `refuse ${JSON.stringify(message)}: close`,
-      args: [-1],
-      outcome: { why: () => message },
-    });
+    const name = `refuse ${JSON.stringify(message)}: close`;
+    this.#add(this.#nr.close, name, [-1], { why: () => message });
   }
 
   /** Goes on at the label. */
   jump(to: Label): void {
     this.compute(0, 0, 0, 0, { ok: to, zero: to });
   }
+
+  #add(nr: number, name: string, args: readonly Arg[], outcome: Outcome): void {
+    const start = this.records.length * WORDS;
+    this.records.push({ nr, name, args, outcome });
+    if (start + WORDS > this.#words.length) {
+      const more = new Int32Array(2 * this.#words.length);
+      more.set(this.#words);
+      this.#words = more;
+    }
+    const words = this.#words;
+    words[start] = nr;
+    if (nr < 0) words[start + 1] = -1;
+    let references = 0;
+    for (let i = 0; i < args.length; i++) {
+      const arg = args[i]!;
+      const at = start + ARGS + 2 * i;
+      if (typeof arg === "number") {
+        if (arg !== 0) writeNumber(words, at, arg);
+      } else if (arg.kind === KIND.constant) {
+        if (arg.value !== 0) writeNumber(words, at, arg.value);
+      } else {
+        words[at] = POOL_ADDRESS + arg.offset;
+        if (arg.kind === KIND.slot) references |= 1 << i;
+      }
+    }
+    if (references !== 0) words[start + RECORD.references / 4] = references;
+    if (outcome === NOTHING) return;
+    const { into, tolerate, ok, zero, fail } = outcome;
+    if (into) words[start + RECORD.into / 4] = POOL_ADDRESS + into.offset;
+    if (tolerate) {
+      const [low, high] = toleratedErrnos(tolerate);
+      words[start + RECORD.tolerate / 4] = low;
+      if (high !== 0) words[start + RECORD.tolerate / 4 + 1] = high;
+    }
+    if (ok) this.#jumps.push({ at: start + RECORD.ok / 4, label: ok });
+    if (zero ?? ok) this.#jumps.push({ at: start + RECORD.zero / 4, label: (zero ?? ok)! });
+    if (fail) this.#jumps.push({ at: start + RECORD.fail / 4, label: fail });
+  }
+
+  /** The pool and the records as they go into the ELF. Throws when a label was never placed. */
+  finish(): { pool: Uint8Array; words: Int32Array } {
+    for (const { at, label } of this.#jumps) {
+      if (label.index < 0) throw new Error(`label ${label.name} was never placed`);
+      this.#words[at] = FIRST_RECORD + label.index * RECORD.size;
+    }
+    return {
+      pool: this.#pool.subarray(0, this.#poolSize),
+      words: this.#words.subarray(0, this.records.length * WORDS),
+    };
+  }
 }
 
-/** The tolerated errnos of a record as the bytes the loop compares. Throws when there are more than eight. */
-export function toleratedBytes(outcome: Outcome): number[] {
-  if (outcome.tolerate === "any") return [ANY_ERRNO];
-  const numbers = (outcome.tolerate ?? []).map((name) => {
+/** Index of the record at an address that the launcher reported. */
+export function recordIndex(address: number): number {
+  return (address - FIRST_RECORD) / RECORD.size;
+}
+
+type TwoWords = readonly [number, number];
+
+/** errno numbers of a record's tolerance as the eight bytes the loop compares. Throws on an unknown name. */
+function toleratedErrnos(tolerate: readonly string[] | "any"): TwoWords {
+  if (tolerate === "any") return [ANY_ERRNO, 0];
+  if (tolerate.length > 8) throw new Error("more than eight tolerated errnos in one record");
+  let low = 0;
+  let high = 0;
+  tolerate.forEach((name, i) => {
     const number = ERRNO[name];
     if (number === undefined || number >= ANY_ERRNO) throw new Error(`no errno ${name}`);
-    return number;
+    if (i < 4) low |= number << (8 * i);
+    else high |= number << (8 * (i - 4));
   });
-  if (numbers.length > 8) throw new Error("more than eight tolerated errnos in one record");
-  return numbers;
+  return [low, high];
 }

@@ -3,14 +3,21 @@ import { Address, type Arg, COMPUTE, Constant, type Label, type Plan, Slot } fro
 
 function argument(arg: Arg): string {
   if (arg instanceof Slot) return arg.name;
-  if (arg instanceof Constant || arg instanceof Address) return arg.text;
+  if (arg instanceof Constant) return arg.text;
+  if (arg instanceof Address) return address(arg);
   return typeof arg === "number" && arg > 0xffff ? `0x${arg.toString(16)}` : String(arg);
 }
 
-function expression(args: Arg[]): string {
+/** Strings and structs show their content, other data its name. */
+function address({ text, isString }: Address): string {
+  if (isString) return JSON.stringify(text);
+  return text.startsWith("{") ? text : `&${text}`;
+}
+
+function expression(args: readonly Arg[]): string {
   const [a, mask, shift, minus] = args;
   let text = argument(a!);
-  if (mask !== -1n && mask !== -1) text = `${text} & ${argument(mask!)}`;
+  if (mask !== -1) text = `${text} & ${argument(mask!)}`;
   if (shift !== 0) text = `(${text}) >> ${argument(shift!)}`;
   return minus === 0 ? text : `${text} - ${argument(minus!)}`;
 }
@@ -30,7 +37,7 @@ export function renderPlan(plan: Plan): string {
       : record.nr === COMPUTE
         ? expression(record.args)
         : `${record.name}(${record.args.map(argument).join(", ")})`;
-    if (into) text = `${into instanceof Slot ? into.name : into.text} = ${text}`;
+    if (into) text = `${into instanceof Slot ? into.name : address(into)} = ${text}`;
     const notes: string[] = [];
     const to = (label: Label) => label.name;
     if (tolerate) {

@@ -13,7 +13,7 @@ import { Fd } from "../../ffi/fd.ts";
 import { read, write } from "../../ffi/file.ts";
 import { cstr, syscall } from "../../ffi/libc.ts";
 import { assemble } from "./elf.ts";
-import type { Plan } from "./plan.ts";
+import { type Plan, recordIndex } from "./plan.ts";
 
 /** A record of the plan that failed in the kernel. */
 export class PlanError extends Error {
@@ -33,7 +33,7 @@ export type Report =
   | { kind: "failed"; error: PlanError }
   | { kind: "closed" };
 
-/** Report codes at or above this are messages of the plan (`tell`), below it failed records. */
+/** Report codes at or above this are messages of the plan (`tell`), below it addresses of failed records. */
 export const MESSAGE = 0x80000000;
 
 export interface RunningPlan {
@@ -100,14 +100,15 @@ export function spawnPlan(plan: Plan, options: SpawnOptions): RunningPlan {
       const code = view.getUint32(0, true);
       const value = view.getUint32(4, true);
       if (code >= MESSAGE) return { kind: "message", code, value };
-      return { kind: "failed", error: new PlanError(code, value, explain(plan, code, value)) };
+      return { kind: "failed", error: new PlanError(recordIndex(code), value, explain(plan, code, value)) };
     },
     close: () => report.readEnd.close(),
   };
 }
 
 /** What the failure of a record means, in words. */
-function explain(plan: Plan, index: number, errno: number): string {
+function explain(plan: Plan, address: number, errno: number): string {
+  const index = recordIndex(address);
   const record = plan.records[index];
   if (!record) return `launcher reported record ${index} of ${plan.records.length}: ${errnoText(errno)}`;
   const why = record.outcome.why ?? record.name;

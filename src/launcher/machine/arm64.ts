@@ -1,6 +1,6 @@
 // The loop on arm64. Registers: x19 = current record; x0–x5 arguments, x8 number, x9–x12 scratch. No stack is used.
 import { NR } from "../../../ffi/arch/arm64.ts";
-import { HEAD, type LoopParameters, RECORD } from "./layout.ts";
+import { FIRST_RECORD, HEAD, HEAD_ADDRESS, RECORD } from "./layout.ts";
 
 /** Instruction words with branches to labels, fixed up at the end. Arm Architecture Reference Manual, C6.2. */
 class Code {
@@ -64,16 +64,16 @@ const cmpwi = (n: number, imm: number) => 0x7100001f | (imm << 10) | (n << 5);
 const SVC = 0xd4000001;
 
 /** The machine code of the loop. */
-export function loop({ head, first }: LoopParameters): Uint8Array {
+export function loop(): Uint8Array {
   const c = new Code();
   const address = (d: number, value: number) => {
     c.emit(movz(d, value));
     c.emit(movkHigh(d, value >>> 16));
   };
-  address(1, head);
+  address(1, HEAD_ADDRESS);
   c.emit(0x910003e9); // mov x9,sp
   c.emit(str(9, 1, HEAD.stack));
-  address(X19, first);
+  address(X19, FIRST_RECORD);
   c.label("record");
   c.emit(ldrw(9, X19, RECORD.references));
   for (let i = 0; i < 6; i++) {
@@ -96,7 +96,11 @@ export function loop({ head, first }: LoopParameters): Uint8Array {
   c.branch(cbnz(0), "go");
   c.emit(ldrw(9, X19, RECORD.zero));
   c.label("go");
+  c.branch(cbz(9), "next");
   c.emit(0xaa0903f3); // mov x19,x9
+  c.b("record");
+  c.label("next");
+  c.emit(0x91000000 | (RECORD.size << 10) | (X19 << 5) | X19); // add x19,x19,#size
   c.b("record");
 
   c.words[compute] = (c.words[compute]! | (((c.words.length - compute) & 0x3fff) << 5)) >>> 0;
@@ -128,15 +132,14 @@ export function loop({ head, first }: LoopParameters): Uint8Array {
   c.b("go");
 
   c.label("fatal");
-  address(1, head);
-  c.emit(ldrw(9, X19, RECORD.index));
-  c.emit(strw(9, 1, HEAD.report));
+  address(1, HEAD_ADDRESS);
+  c.emit(strw(X19, 1, HEAD.report));
   c.emit(strw(10, 1, HEAD.report + 4));
   c.emit(ldrw(0, 1, HEAD.reportFd));
   c.emit(movz(2, 8));
   c.emit(movz(8, NR.write));
   c.emit(SVC);
-  address(1, head);
+  address(1, HEAD_ADDRESS);
   c.emit(ldrw(0, 1, HEAD.exitCode));
   c.emit(movz(8, NR.exit_group));
   c.emit(SVC);

@@ -1,22 +1,16 @@
-// What the loop (x64.ts, arm64.ts) and the assembler (elf.ts) agree on: where things lie in a record and in memory.
+// What the plan, the assembler and the loops agree on: where things lie in memory and in a record.
 
-/** Byte offsets within a record. */
-export const RECORD = {
-  nr: 0,
-  args: 8,
-  tolerate: 56,
-  references: 64,
-  index: 68,
-  into: 72,
-  ok: 76,
-  zero: 80,
-  fail: 84,
-  size: 88,
-} as const;
+/** The loop's segment (read, execute). */
+export const TEXT = 0x400000;
+/** The head and the records (read, write). */
+export const HEAD_ADDRESS = 0x500000;
+/** The data pool (read, write): after the ELF header and the loop in the file, at the same distance in memory. */
+export const POOL_OFFSET = 0x400;
+export const POOL_ADDRESS = 0x600000 + POOL_OFFSET;
 
-/** Byte offsets within the head of the data segment; the records follow it. */
+/** Byte offsets within the head; the records follow it. */
 export const HEAD = {
-  /** {u32 record index, u32 errno}: what is written to the report descriptor. */
+  /** {u32 address of the record, u32 errno}: what is written to the report descriptor. */
   report: 0,
   reportFd: 8,
   exitCode: 12,
@@ -25,10 +19,17 @@ export const HEAD = {
   size: 24,
 } as const;
 
-/** What a loop needs to know when it is emitted. */
-export interface LoopParameters {
-  /** Address of the data segment's head. */
-  head: number;
-  /** Address of the first record. */
-  first: number;
-}
+export const FIRST_RECORD = HEAD_ADDRESS + HEAD.size;
+
+/** Byte offsets within a record. A jump of 0 goes to the next record, a result address of 0 drops the result. */
+export const RECORD = {
+  nr: 0,
+  args: 8,
+  tolerate: 56,
+  references: 64,
+  into: 68,
+  ok: 72,
+  zero: 76,
+  fail: 80,
+  size: 88,
+} as const;

@@ -1,6 +1,6 @@
 // The loop on x86-64. Registers: rbx = current record; the rest is scratch. No stack is used.
 import { NR } from "../../../ffi/arch/x64.ts";
-import { HEAD, type LoopParameters, RECORD } from "./layout.ts";
+import { FIRST_RECORD, HEAD, HEAD_ADDRESS, RECORD } from "./layout.ts";
 
 const u32 = (n: number) => [n & 0xff, (n >>> 8) & 0xff, (n >>> 16) & 0xff, (n >>> 24) & 0xff];
 
@@ -57,11 +57,11 @@ const ARGUMENTS = [
 ] as const;
 
 /** The machine code of the loop. */
-export function loop({ head, first }: LoopParameters): Uint8Array {
+export function loop(): Uint8Array {
   const c = new Code();
-  c.emit(0xbe, ...u32(head)); // mov esi,head
+  c.emit(0xbe, ...u32(HEAD_ADDRESS)); // mov esi,head
   c.emit(0x48, 0x89, 0x66, HEAD.stack); // mov [rsi+stack],rsp
-  c.emit(0xbb, ...u32(first)); // mov ebx,first
+  c.emit(0xbb, ...u32(FIRST_RECORD)); // mov ebx,first
   c.label("record");
   ARGUMENTS.forEach(({ load, follow }, i) => {
     c.emit(...load, RECORD.args + 8 * i);
@@ -85,7 +85,11 @@ export function loop({ head, first }: LoopParameters): Uint8Array {
   c.jump(JNZ, "go");
   c.emit(0x8b, 0x4b, RECORD.zero); // mov ecx,[rbx+zero]
   c.label("go");
+  c.jump(JECXZ, "next");
   c.emit(0x89, 0xcb); // mov ebx,ecx
+  c.far("record");
+  c.label("next");
+  c.emit(0x83, 0xc3, RECORD.size); // add ebx,size
   c.far("record");
 
   c.label("compute"); // rax = ((rdi & rsi) >> dl) - r10
@@ -122,15 +126,14 @@ export function loop({ head, first }: LoopParameters): Uint8Array {
   c.jump(JMP, "go");
 
   c.label("fatal");
-  c.emit(0xbe, ...u32(head + HEAD.report)); // mov esi,&report
-  c.emit(0x8b, 0x43, RECORD.index); // mov eax,[rbx+index]
-  c.emit(0x89, 0x06); // mov [rsi],eax
+  c.emit(0xbe, ...u32(HEAD_ADDRESS + HEAD.report)); // mov esi,&report
+  c.emit(0x89, 0x1e); // mov [rsi],ebx: the record
   c.emit(0x89, 0x56, 4); // mov [rsi+4],edx
   c.emit(0x8b, 0x7e, HEAD.reportFd - HEAD.report); // mov edi,[rsi+reportFd]
   c.emit(0xba, ...u32(8)); // mov edx,8
   c.emit(0xb8, ...u32(NR.write)); // mov eax,write
   c.emit(0x0f, 0x05); // syscall
-  c.emit(0xbe, ...u32(head)); // mov esi,head
+  c.emit(0xbe, ...u32(HEAD_ADDRESS)); // mov esi,head
   c.emit(0x8b, 0x7e, HEAD.exitCode); // mov edi,[rsi+exitCode]
   c.emit(0xb8, ...u32(NR.exit_group)); // mov eax,exit_group
   c.emit(0x0f, 0x05); // syscall

@@ -1,7 +1,12 @@
 // What this machine and this process can do: read once, when a plan is made.
 import { existsSync, fstatSync, readFileSync, statSync } from "node:fs";
+import { NR } from "../../../ffi/arch/index.ts";
+import { O_CLOEXEC, O_PATH, RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS } from "../../../ffi/constants/fcntl.ts";
 import { isErrno } from "../../../ffi/errno.ts";
-import { syscall } from "../../../ffi/libc.ts";
+import type { Fd } from "../../../ffi/fd.ts";
+import { OpenHow } from "../../../ffi/file.ts";
+import { cstr, rawSyscall, syscall } from "../../../ffi/libc.ts";
+import { pack } from "../../../ffi/struct.ts";
 import type { Process, Rlimit } from "../../spec/oci/runtime.ts";
 import { limitNumber, limitWord } from "./launch/identity.ts";
 
@@ -117,4 +122,13 @@ function readFirst(path: string): string | undefined {
     if (isErrno(error, "ENOENT", "ENOTDIR", "EACCES")) return undefined;
     throw error;
   }
+}
+
+/** Whether a path below an open directory exists with no symlink on the way, so that it means the same to everybody. */
+export function existsPlainly(root: Fd, path: string): boolean {
+  const how = pack(OpenHow, { flags: O_PATH | O_CLOEXEC, resolve: RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS });
+  const result = rawSyscall(NR.openat2, root.number, cstr(path), how, OpenHow.size);
+  if (result < 0) return false;
+  rawSyscall(NR.close, result);
+  return true;
 }

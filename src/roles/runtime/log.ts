@@ -1,5 +1,6 @@
 // The runtime's log: logrus's lines on stderr, or a file in text or JSON, which containerd's shim reads back for errors.
 import { appendFileSync } from "node:fs";
+import { print } from "./output.ts";
 
 export type LogLevel = "debug" | "info" | "warning" | "error";
 
@@ -23,18 +24,18 @@ export function log(level: LogLevel, message: string): void {
       ? JSON.stringify({ level, msg: message, time: now() })
       : `time="${now()}" level=${level} msg=${JSON.stringify(message)}`;
   if (file === undefined) {
-    process.stderr.write(`${line}\n`);
+    print(`${line}\n`, 2);
     return;
   }
   try {
     appendFileSync(file, `${line}\n`, { mode: 0o644 });
   } catch (error) {
-    process.stderr.write(`${line}\nrunc: cannot write to the log ${file}: ${(error as Error).message}\n`);
+    print(`${line}\nrunc: cannot write to the log ${file}: ${(error as Error).message}\n`, 2);
   }
 }
 
 /** An error that ends the program: in the log, and on stderr too when the log is a file. */
 export function fatal(message: string): void {
   log("error", message);
-  if (file !== undefined) process.stderr.write(`${message}\n`);
+  if (file !== undefined) print(`${message}\n`, 2);
 }

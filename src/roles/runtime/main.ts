@@ -1,8 +1,18 @@
-// The `runc` role: global flags, then a verb. Verbs are imported one by one, since each call needs one only.
+// The `runc` role: global flags, then a verb. The verbs of a container's life are imported at once: they share nearly all
+// of their modules, and every further chunk of the bundle costs 0.3 ms. The others come one by one.
+import { NR } from "../../../ffi/arch/index.ts";
+import { rawSyscall } from "../../../ffi/libc.ts";
 import { StateStore } from "./container/state.ts";
 import { RuntimeError } from "./errors.ts";
 import { type FlagTable, flag, flagHelp, parseFlags, text, UsageError } from "./flags.ts";
 import { configureLog, fatal } from "./log.ts";
+import { print } from "./output.ts";
+import { create } from "./verbs/create.ts";
+import { remove } from "./verbs/delete.ts";
+import { kill } from "./verbs/kill.ts";
+import { run } from "./verbs/run.ts";
+import { start } from "./verbs/start.ts";
+import { state } from "./verbs/state.ts";
 import type { Verb } from "./verbs/verb.ts";
 
 const globals = {
@@ -38,24 +48,31 @@ const globals = {
 } as const satisfies FlagTable;
 
 const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
-  create: async () => (await import("./verbs/create.ts")).create,
-  delete: async () => (await import("./verbs/delete.ts")).remove,
+  create: async () => create,
+  delete: async () => remove,
   exec: async () => (await import("./verbs/exec.ts")).exec,
   features: async () => (await import("./verbs/features.ts")).features,
-  kill: async () => (await import("./verbs/kill.ts")).kill,
+  kill: async () => kill,
   list: async () => (await import("./verbs/list.ts")).list,
   pause: async () => (await import("./verbs/pause.ts")).pause,
   ps: async () => (await import("./verbs/ps.ts")).ps,
   resume: async () => (await import("./verbs/pause.ts")).resume,
-  run: async () => (await import("./verbs/run.ts")).run,
+  run: async () => run,
   spec: async () => (await import("./verbs/spec.ts")).spec,
-  start: async () => (await import("./verbs/start.ts")).start,
-  state: async () => (await import("./verbs/state.ts")).state,
+  start: async () => start,
+  state: async () => state,
   update: async () => (await import("./verbs/update.ts")).update,
 };
 
-/** Runs one command line; resolves to the exit code. */
+/** Runs one command line; resolves to the exit code (the compiled program ends here). */
 export async function main(args: string[]): Promise<number> {
+  const code = await outcome(args);
+  // All output was written by plain writes: nothing is left that the engine's own wind-down (1–2 ms) would do.
+  if (Bun.main.startsWith("/$bunfs/")) rawSyscall(NR.exit_group, code);
+  return code;
+}
+
+async function outcome(args: string[]): Promise<number> {
   try {
     return await dispatch(args);
   } catch (error) {
@@ -70,7 +87,7 @@ async function dispatch(args: string[]): Promise<number> {
     parsed = parseFlags(globals, args);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    process.stderr.write(`Incorrect Usage. ${error.message}\n\n${await help()}`);
+    print(`Incorrect Usage. ${error.message}\n\n${await help()}`, 2);
     throw error;
   }
   configureLog({
@@ -80,12 +97,12 @@ async function dispatch(args: string[]): Promise<number> {
   });
   if (flag(parsed, "version")) {
     const { runtimeVersion } = await import("./version-text.ts");
-    process.stdout.write(runtimeVersion());
+    print(runtimeVersion());
     return 0;
   }
   const [name, ...rest] = parsed.rest;
   if (name === undefined || name === "help" || flag(parsed, "help")) {
-    process.stdout.write(await help());
+    print(await help());
     return 0;
   }
   const format = text(parsed, "logFormat");
@@ -106,13 +123,13 @@ async function dispatch(args: string[]): Promise<number> {
     debug: flag(parsed, "debug"),
   };
   if (flag(invocation.parsed, "help")) {
-    process.stdout.write(verbHelp(name, verb));
+    print(verbHelp(name, verb));
     return 0;
   }
   const { min, max } = verb.arguments;
   const given = invocation.parsed.rest.length;
   if (given < min || given > max) {
-    process.stderr.write(`Incorrect Usage.\n\n${verbHelp(name, verb)}`);
+    print(`Incorrect Usage.\n\n${verbHelp(name, verb)}`, 2);
     const count =
       min === max
         ? `exactly ${min} argument(s)`
@@ -128,8 +145,7 @@ async function verbFlags(name: string, verb: Verb, args: string[]) {
   try {
     return parseFlags({ ...verb.flags, help: globals.help }, args);
   } catch (error) {
-    if (error instanceof UsageError)
-      process.stderr.write(`Incorrect Usage: ${error.message}\n\n${verbHelp(name, verb)}`);
+    if (error instanceof UsageError) print(`Incorrect Usage: ${error.message}\n\n${verbHelp(name, verb)}`, 2);
     throw error;
   }
 }

@@ -17,8 +17,10 @@ import { ALL_CAPABILITIES, capabilitySets } from "../launch/capabilities.ts";
 import { type Descriptors, TELL } from "../launch/context.ts";
 import { execPlan } from "../launch/exec-plan.ts";
 import { NAMESPACE_FLAG } from "../launch/namespaces.ts";
+import { print } from "../output.ts";
 import { filterOf } from "./filter.ts";
 import { withHome } from "./home.ts";
+import { pidFirst } from "./pid-first.ts";
 import { isAlive } from "./process-table.ts";
 import type { ContainerState } from "./state.ts";
 
@@ -90,7 +92,7 @@ export async function execInContainer(options: ExecOptions): Promise<Executed | 
     env: withHome(process.env ?? [], root, process.user.uid),
   });
   if (options.planOnly) {
-    globalThis.process.stdout.write(renderPlan(plan));
+    print(renderPlan(plan));
     return undefined;
   }
   return launch(options, plan, init);
@@ -105,8 +107,9 @@ function launch(options: ExecOptions, plan: import("../../../launcher/plan.ts").
   go.readEnd.close();
   options.console?.close();
   let pid = 0;
+  const next = pidFirst(running);
   for (;;) {
-    const report = running.next();
+    const report = next();
     if (report.kind === "failed") throw report.error;
     if (report.kind === "closed") throw new Error("process in the container exited prematurely");
     if (report.code === TELL.pid) pid = report.value;

@@ -18,6 +18,7 @@ import { RuntimeError } from "../errors.ts";
 import {
   clampRlimits,
   execLabel,
+  existsPlainly,
   foreignStdio,
   hostCapabilities,
   oomScore,
@@ -29,12 +30,14 @@ import { type Descriptors, TELL } from "../launch/context.ts";
 import { createPlan } from "../launch/create-plan.ts";
 import { isBind } from "../launch/mounts.ts";
 import { NAMESPACE_FLAG } from "../launch/namespaces.ts";
+import { print } from "../output.ts";
 import { checkConfig } from "./check.ts";
 import { filterOf } from "./filter.ts";
 import { withHome } from "./home.ts";
 import { runHooks } from "./hooks.ts";
 import { writeIdMaps } from "./id-maps.ts";
 import { writePidFile } from "./pid-file.ts";
+import { pidFirst } from "./pid-first.ts";
 import { isAlive, processStat } from "./process-table.ts";
 import type { ContainerState, StateStore } from "./state.ts";
 import { stateDocument } from "./status.ts";
@@ -82,7 +85,7 @@ export function readBundle(bundle: string): Config {
 /** Launches; undefined after `planOnly`. What fails leaves nothing behind. */
 export async function launchContainer(options: LaunchOptions): Promise<Launched | undefined> {
   const { id, store } = options;
-  const bundle = realpathSync(options.bundle);
+  const bundle = realpathSync.native(options.bundle);
   const { config } = options;
   checkConfig(config);
   const rootPath = config.root?.path ?? "rootfs";
@@ -123,6 +126,7 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
     cgroups,
     cgroupPaths,
     sourceKind,
+    exists: (path) => existsPlainly(root, path),
     hostHasKcore: existsSync("/proc/kcore"),
     oomScoreAdj: oomScore(process, capabilities, options.warn),
     noPivot: options.noPivot,
@@ -141,7 +145,7 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
     env: [...withHome(process.env ?? [], root, process.user.uid), ...listenEnvironment(options.listenFds)],
   });
   if (options.planOnly) {
-    globalThis.process.stdout.write(renderPlan(plan));
+    print(renderPlan(plan));
     return undefined;
   }
   const claimed = span("runtime", "state", id);
@@ -200,8 +204,9 @@ async function follow(
   fifo?.close();
   options.console?.close();
   const allow = () => write(go.writeEnd, new Uint8Array([1]));
+  const next = pidFirst(running);
   for (;;) {
-    const report = running.next();
+    const report = next();
     if (report.kind !== "message") throw await failure(report, state);
     if (report.code === TELL.pid) {
       state.init_process_pid = report.value;
@@ -246,7 +251,7 @@ function descriptors(options: LaunchOptions): Descriptors {
 function resolveRootfs(path: string): string {
   let real: string;
   try {
-    real = realpathSync(path);
+    real = realpathSync.native(path);
   } catch (error) {
     throw new RuntimeError(`invalid rootfs: ${(error as Error).message}`);
   }

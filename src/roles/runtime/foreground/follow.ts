@@ -1,28 +1,23 @@
 // A process in the foreground: signals go on to it, and its end is ours.
-import { constants } from "node:os";
 import { reap } from "../../../../ffi/wait.ts";
 
-/** Signals that are not the container's business: job control of the kernel's, and our own children's. */
-const KEPT = new Set([
-  "SIGCHLD",
-  "SIGKILL",
-  "SIGSTOP",
-  "SIGPIPE",
-  "SIGURG",
-  "SIGSEGV",
-  "SIGBUS",
-  "SIGFPE",
-  "SIGILL",
-  "SIGABRT",
-  "SIGIOT",
-  "SIGTRAP",
-  "SIGPROF",
-  "SIGSYS",
-]);
+/** What people and supervisors send; each handler costs the start some time, so the rest keep their default. */
+const FORWARDED: readonly NodeJS.Signals[] = [
+  "SIGTERM",
+  "SIGINT",
+  "SIGHUP",
+  "SIGQUIT",
+  "SIGUSR1",
+  "SIGUSR2",
+  "SIGCONT",
+  "SIGTSTP",
+  "SIGALRM",
+  "SIGPWR",
+];
 
 /**
- * Waits for a child of this process and resolves to its exit code (128+n for a signal). Every signal that this process
- * gets is passed on; SIGWINCH calls `resize`.
+ * Waits for a child of this process and resolves to its exit code (128+n for a signal). The signals people send are
+ * passed on; SIGWINCH calls `resize`.
  */
 export function follow(pid: number, resize?: () => void): Promise<number> {
   return new Promise((resolve) => {
@@ -38,20 +33,16 @@ export function follow(pid: number, resize?: () => void): Promise<number> {
       handlers.push([name, handler]);
       process.on(name as NodeJS.Signals, handler);
     };
-    for (const name of Object.keys(constants.signals)) {
-      if (KEPT.has(name)) continue;
-      if (name === "SIGWINCH") {
-        if (resize) on(name, resize);
-        continue;
-      }
+    for (const name of FORWARDED) {
       on(name, () => {
         try {
-          process.kill(pid, name as NodeJS.Signals);
+          process.kill(pid, name);
         } catch {
           // It has just ended; SIGCHLD is on its way.
         }
       });
     }
+    if (resize) on("SIGWINCH", resize);
     on("SIGCHLD", check);
     // Signal handlers do not keep the event loop; this does, and asks nothing.
     const alive = setInterval(() => {}, 1 << 30);

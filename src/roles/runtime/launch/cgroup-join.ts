@@ -20,6 +20,5 @@ export function openTasks({ plan }: Context, directories: readonly string[]): Sl
 export function joinTasks({ plan }: Context, tasks: readonly Slot[], directories: readonly string[]): void {
   tasks.forEach((fd, i) => {
     plan.call("write", [fd, plan.string("0"), 1], { why: `joining cgroup ${directories[i]}` });
-    plan.call("close", [fd]);
   });
 }

@@ -1,13 +1,11 @@
 // A mount of type "cgroup" in config.json: on v2 the unified tree, on v1 a tmpfs with each controller's own directory.
 
 import { basename } from "node:path";
-import { O_DIRECTORY, O_PATH } from "../../../../ffi/constants/fcntl.ts";
 import { MOUNT_ATTR_RDONLY } from "../../../../ffi/constants/mount.ts";
-import { bits } from "../../../launcher/plan.ts";
 import type { Mount } from "../../../spec/oci/runtime.ts";
 import type { Cgroups } from "../cgroup/hierarchy.ts";
 import type { CgroupPaths } from "../cgroup/paths.ts";
-import { attach, type Context, openInRoot } from "./context.ts";
+import { attach, belowRoot, type Context } from "./context.ts";
 import { parseMountOptions } from "./mount-options.ts";
 import { openMountpoint } from "./mountpoint.ts";
 import { cloneTree, mountWhy, newFilesystem, setAttributes } from "./mounts.ts";
@@ -49,6 +47,7 @@ export function addCgroupMount(
     why,
   );
   attach(context, made, target, why);
+  context.mounts.push({ path: belowRoot(mount.destination), mount: made, empty: true });
   for (const hierarchy of cgroups.v1) {
     const name = basename(hierarchy.mountpoint);
     const at = `${mount.destination}/${name}`;
@@ -66,18 +65,14 @@ export function addCgroupMount(
       setAttributes(context, one, { set: attributes.set }, false, why);
     }
     attach(context, one, target, why);
-    plan.call("close", [one]);
     // "cpu,cpuacct" is one directory; both names lead to it.
     if (hierarchy.controllers.length > 1) {
-      const directory = plan.slot("directory");
-      openInRoot(context, mount.destination, bits({ O_PATH, O_DIRECTORY }), { into: directory, why });
       for (const controller of hierarchy.controllers)
         if (controller !== name)
-          plan.call("symlinkat", [plan.string(name), directory, plan.string(controller)], {
+          plan.call("symlinkat", [plan.string(name), made, plan.string(controller)], {
             tolerate: ["EEXIST"],
             why,
           });
-      plan.call("close", [directory]);
     }
   }
   if (attributes.set & MOUNT_ATTR_RDONLY)

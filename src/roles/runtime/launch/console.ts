@@ -9,7 +9,7 @@ import {
 } from "../../../../ffi/constants/fcntl.ts";
 import { TIOCGPTN, TIOCGPTPEER, TIOCSCTTY, TIOCSPTLCK, TIOCSWINSZ } from "../../../../ffi/constants/tty.ts";
 import { SCM_RIGHTS, SOL_SOCKET } from "../../../../ffi/constants/unix.ts";
-import { Address, bits } from "../../../launcher/plan.ts";
+import { Address, bits, type Slot } from "../../../launcher/plan.ts";
 import { attach, type Context, openInRoot } from "./context.ts";
 import { openMountpoint } from "./mountpoint.ts";
 import { CLONE_TREE } from "./mounts.ts";
@@ -70,23 +70,25 @@ export function addConsole(context: Context, options: Console): void {
 }
 
 /** One sendmsg with the descriptor as SCM_RIGHTS and a name as payload, as runc sends it. man 3 cmsg */
-function sendMaster({ plan, fds }: Context, master: import("../../../launcher/plan.ts").Slot): void {
+function sendMaster({ plan, fds }: Context, master: Slot): void {
   const name = plan.string("/dev/pts/ptmx");
-  const iov = plan.bytes("iov", new Uint8Array(16));
-  plan.fixups.push({ at: iov.offset, target: name.offset });
-  new DataView(plan.pool.at(-1)!.bytes.buffer).setBigUint64(8, 13n, true);
+  const vector = new Uint8Array(16);
+  new DataView(vector.buffer).setBigUint64(8, 13n, true); // iov_len
+  const iov = plan.bytes("iov", vector);
+  plan.pointer(iov.offset, name);
   const control = new Uint8Array(24);
   const view = new DataView(control.buffer);
   view.setBigUint64(0, 20n, true); // CMSG_LEN(sizeof(int))
   view.setInt32(8, SOL_SOCKET, true);
   view.setInt32(12, SCM_RIGHTS, true);
   const cmsg = plan.bytes("SCM_RIGHTS", control);
-  plan.compute(master, -1n, 0, 0, { into: plan.field(cmsg, 16) });
+  plan.compute(master, -1, 0, 0, { into: plan.field(cmsg, 16) });
   const header = new Uint8Array(56);
   const h = new DataView(header.buffer);
   h.setBigUint64(24, 1n, true); // msg_iovlen
   h.setBigUint64(40, 24n, true); // msg_controllen
   const msg = plan.bytes("message master", header);
-  plan.fixups.push({ at: msg.offset + 16, target: iov.offset }, { at: msg.offset + 32, target: cmsg.offset });
+  plan.pointer(msg.offset + 16, iov);
+  plan.pointer(msg.offset + 32, cmsg);
   plan.call("sendmsg", [fds.console, msg, 0], { why: "sending the console's descriptor" });
 }

@@ -41,11 +41,25 @@ export interface Descriptors {
   report: number;
 }
 
+/** A mount of this plan: `empty` ones have nothing in them but what the plan itself puts there. */
+export interface MadeMount {
+  /** As `belowRoot` gives it. */
+  path: string;
+  mount: Slot;
+  empty: boolean;
+}
+
 export interface Context {
   plan: Plan;
   fds: Descriptors;
   /** The container's root directory, opened; paths in the container resolve below it. */
   root: Slot;
+  /** open_how structs made so far, by their flags. */
+  hows: Map<string, Address>;
+  /** Mounts made so far, innermost last: where later mountpoints may lie. */
+  mounts: MadeMount[];
+  /** Whether a path below the root exists already, without a symlink on the way (asked of the host). */
+  exists(path: string): boolean;
   /** Where a launcher goes whose parent died: it ends. */
   abandoned: Label;
 }
@@ -81,35 +95,27 @@ export function belowRoot(path: string): string {
   return parts.length === 0 ? "." : parts.join("/");
 }
 
-/** openat2 below the container's root: symlinks stay inside, magic links are refused. */
+const RESOLVE = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+
+/** openat2 below the container's root (or another directory): symlinks stay inside, magic links are refused. */
 export function openInRoot(
-  { plan, root }: Context,
+  context: Context,
   path: string,
   flags: Constant,
-  outcome: Outcome & { mode?: number },
+  outcome: Outcome,
+  below?: Slot,
 ): void {
-  const resolve = bits({ RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS });
-  const { mode = 0, ...rest } = outcome;
-  const how = pack(OpenHow, {
-    flags: BigInt(flags.value) | BigInt(O_CLOEXEC),
-    mode,
-    resolve: resolve.value,
-  });
-  const at = plan.bytes("", how);
-  plan.call(
-    "openat2",
-    [
-      root,
-      plan.string(belowRoot(path)),
-      new Address(at.offset, `{${flags.text}${mode ? ` 0${mode.toString(8)}` : ""}}`),
-      OpenHow.size,
-    ],
-    rest,
-  );
+  const { plan, root } = context;
+  let how = context.hows.get(flags.text);
+  if (!how) {
+    const values = { flags: Number(flags.value) + O_CLOEXEC, resolve: RESOLVE };
+    how = new Address(plan.bytes("", pack(OpenHow, values)).offset, `{${flags.text}}`);
+    context.hows.set(flags.text, how);
+  }
+  plan.call("openat2", [below ?? root, plan.string(belowRoot(path)), how, OpenHow.size], outcome);
 }
 
-/** Attaches a detached mount to an open target by descriptor, then forgets the target. */
+/** Attaches a detached mount to an open target by descriptor. Both stay open until `closeOthers`. */
 export function attach({ plan }: Context, mount: Slot, target: Slot, why: string): void {
   plan.call("move_mount", [mount, plan.string(""), target, plan.string(""), ATTACH], { why });
-  plan.call("close", [target]);
 }

@@ -17,7 +17,7 @@ import { addRlimits } from "./identity.ts";
 import { addKeyring } from "./keyring.ts";
 import { openLabel, writeLabel } from "./label.ts";
 import { raiseLoopback } from "./loopback.ts";
-import { maskPath, readonlyPath, takeNullDevice } from "./masks.ts";
+import { type Masks, maskPath, readonlyPath, takeMasks } from "./masks.ts";
 import { makeDirectories } from "./mountpoint.ts";
 import { addMount, isBind, type SourceKind, setAttributes } from "./mounts.ts";
 import { addClone, addTimeNamespace, flagsOf, joinNamespaces } from "./namespaces.ts";
@@ -37,6 +37,8 @@ export interface CreateFacts extends ProcessFacts {
   cgroups: Cgroups;
   cgroupPaths: CgroupPaths;
   sourceKind: SourceKind;
+  /** Whether a path below the rootfs exists, without a symlink on the way. */
+  exists(path: string): boolean;
   hostHasKcore: boolean;
   /** New value for oom_score_adj; undefined leaves it. */
   oomScoreAdj: number | undefined;
@@ -57,6 +59,9 @@ export function createPlan(config: Config, facts: CreateFacts): Plan {
     plan,
     fds: facts.fds,
     root: plan.slot("root"),
+    hows: new Map(),
+    mounts: [],
+    exists: facts.exists,
     abandoned: plan.label("abandoned"),
   };
   const namespaces = config.linux?.namespaces ?? [];
@@ -100,11 +105,11 @@ export function createPlan(config: Config, facts: CreateFacts): Plan {
 
   const ownMounts = namespaces.some((one) => one.type === "mount");
   const readonlyLater: Slot[] = [];
-  let nullDevice: Slot | undefined;
+  let masks: Masks | undefined;
   if (ownMounts) {
     prepareRoot(context, facts.rootfs, config.linux?.rootfsPropagation, facts.sharedParent);
     addMounts(context, config, facts, readonlyLater, fresh.includes("cgroup"));
-    if ((config.linux?.maskedPaths ?? []).length > 0) nullDevice = takeNullDevice(context);
+    if ((config.linux?.maskedPaths ?? []).length > 0) masks = takeMasks(context);
   } else refuseMounts(config);
   if (config.linux?.sysctl) addSysctls(context, config.linux.sysctl);
   const label = facts.execLabel && openLabel(context, facts.execLabel.file);
@@ -130,7 +135,7 @@ export function createPlan(config: Config, facts: CreateFacts): Plan {
   if (config.hostname) setName(context, "sethostname", config.hostname);
   if (config.domainname) setName(context, "setdomainname", config.domainname);
   for (const path of config.linux?.readonlyPaths ?? []) readonlyPath(context, path);
-  for (const path of config.linux?.maskedPaths ?? []) maskPath(context, path, nullDevice!);
+  for (const path of config.linux?.maskedPaths ?? []) maskPath(context, path, masks!);
 
   const process = config.process!;
   if (label && facts.execLabel) writeLabel(context, label, facts.execLabel.label);

@@ -41,6 +41,9 @@ export function execPlan(process: Process, facts: ExecFacts): Plan {
     plan,
     fds: facts.fds,
     root: plan.slot("root"),
+    hows: new Map(),
+    mounts: [],
+    exists: () => false,
     abandoned: plan.label("abandoned"),
   };
   const child = plan.label("process in the container");

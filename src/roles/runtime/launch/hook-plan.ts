@@ -51,9 +51,9 @@ function joinPid(plan: Plan, child: Label): void {
   const exited = plan.label("exited");
   const pid = plan.slot("child");
   plan.call("clone3", [plan.bytes("clone_args {SIGCHLD}", args), 88], { zero: child, into: pid });
-  plan.call("wait4", [pid, new Address(status.offset, "&status"), 0, 0]);
+  plan.call("wait4", [pid, new Address(status.offset, "status"), 0, 0]);
   plan.compute(status, 0x7f, 0, 0, { into: signal, zero: exited });
-  plan.compute(signal, -1n, 0, -128, { into: code });
+  plan.compute(signal, -1, 0, -128, { into: code });
   plan.call("exit_group", [code]);
   plan.place(exited);
   plan.compute(status, 0xff00, 8, 0, { into: code });

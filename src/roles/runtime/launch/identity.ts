@@ -82,14 +82,7 @@ export function addIdentity(context: Context, identity: Identity): void {
       why: `giving fd ${fd} to the user`,
     });
   }
-  CAPABILITY_NAMES.forEach((name, number) => {
-    const bit = 1n << BigInt(number);
-    if (identity.knownCapabilities & bit && !(capabilities.bounding & bit))
-      plan.call("prctl", [bits({ PR_CAPBSET_DROP }), new Constant(number, name), 0, 0, 0], {
-        tolerate: ["EINVAL"],
-        why: `dropping ${name} from the bounding set`,
-      });
-  });
+  dropBounding(context, identity.knownCapabilities & ~capabilities.bounding);
   plan.call("prctl", [bits({ PR_SET_KEEPCAPS }), 1, 0, 0, 0]);
   // As root it may enter what the user cannot; as the user, what only the user may (NFS with root squash): either will do.
   const before = user.uid !== 0;
@@ -105,6 +98,31 @@ export function addIdentity(context: Context, identity: Identity): void {
   else enterAgain(context, identity.cwd);
   plan.call("prctl", [bits({ PR_SET_KEEPCAPS }), 0, 0, 0, 0]);
   addCapabilities(context, capabilities);
+}
+
+/** Drops each capability of `unwanted` from the bounding set: a loop, from the highest number down. */
+function dropBounding({ plan }: Context, unwanted: bigint): void {
+  if (unwanted === 0n) return;
+  const set = plan.slot(`unwanted 0x${unwanted.toString(16)}`, Number(unwanted));
+  const number = plan.slot("capability");
+  const bit = plan.slot("bit");
+  const next = plan.label("next capability");
+  const drop = plan.label("drop it");
+  const kept = plan.label("or keep it");
+  const done = plan.label("bounding set done");
+  plan.set(number, unwanted.toString(2).length);
+  plan.place(next);
+  plan.compute(number, -1, 0, 1, { into: number });
+  plan.compute(set, -1, number, 0, { into: bit });
+  plan.compute(bit, 1, 0, 0, { ok: drop, zero: kept });
+  plan.place(drop);
+  plan.call("prctl", [bits({ PR_CAPBSET_DROP }), number, 0, 0, 0], {
+    tolerate: ["EINVAL"],
+    why: "dropping capabilities from the bounding set",
+  });
+  plan.place(kept);
+  plan.compute(number, -1, 0, 0, { ok: next, zero: done });
+  plan.place(done);
 }
 
 /** The second try, as the user; it may fail when the first one succeeded. */

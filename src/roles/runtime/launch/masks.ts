@@ -5,21 +5,41 @@ import { bits, type Slot } from "../../../launcher/plan.ts";
 import { attach, type Context, openInRoot } from "./context.ts";
 import { CLONE_TREE, cloneTree, newFilesystem, setAttributes } from "./mounts.ts";
 
-/** Takes the host's /dev/null along, before the root changes: a container's own might be anything. */
-export function takeNullDevice(context: Context): Slot {
-  const device = context.plan.slot("null device");
-  cloneTree(context, "/dev/null", false, device, "taking /dev/null to mask paths with");
-  return device;
+/** What paths get hidden behind. */
+export interface Masks {
+  file: Slot;
+  directory: Slot;
 }
 
-/** Hides a path: a file behind the null device, a directory behind an empty read-only tmpfs. Absent paths stay absent. */
-export function maskPath(context: Context, path: string, nullDevice: Slot): void {
+/**
+ * The null device, taken from the host before the root changes (a container's own might be anything), and an empty
+ * read-only tmpfs, one for all masked directories.
+ */
+export function takeMasks(context: Context): Masks {
+  const { plan } = context;
+  const masks = { file: plan.slot("null device"), directory: plan.slot("empty directory") };
+  const why = "preparing to mask paths";
+  cloneTree(context, "/dev/null", false, masks.file, why);
+  const data = ["nr_blocks=1", "nr_inodes=1"];
+  newFilesystem(
+    context,
+    { type: "tmpfs", source: "tmpfs", data, attributes: MOUNT_ATTR_RDONLY },
+    masks.directory,
+    why,
+  );
+  return masks;
+}
+
+/** Hides a path; an absent one stays absent. */
+export function maskPath(context: Context, path: string, masks: Masks): void {
   const { plan } = context;
   const why = `masking ${path}`;
   const target = plan.slot("masked");
   const mask = plan.slot("mask");
-  const file = plan.label(`${path} is a file`);
+  const file = plan.label(`${path} is no directory`);
+  const ready = plan.label(`mask ${path}`);
   const done = plan.label(`masked ${path}`);
+  const copy = bits({ ...CLONE_TREE, AT_EMPTY_PATH });
   const absent = ["ENOENT", "EACCES"];
   openInRoot(context, path, bits({ O_PATH, O_DIRECTORY }), {
     into: target,
@@ -27,26 +47,16 @@ export function maskPath(context: Context, path: string, nullDevice: Slot): void
     fail: file,
     why,
   });
-  newFilesystem(
-    context,
-    { type: "tmpfs", source: "tmpfs", data: ["nr_blocks=1", "nr_inodes=1"], attributes: MOUNT_ATTR_RDONLY },
-    mask,
-    why,
-  );
-  attach(context, mask, target, why);
-  plan.call("close", [mask], { ok: done });
+  plan.call("open_tree", [masks.directory, plan.string(""), copy], { into: mask, ok: ready, why });
   plan.place(file);
   openInRoot(context, path, bits({ O_PATH }), { into: target, tolerate: absent, fail: done, why });
-  plan.call("open_tree", [nullDevice, plan.string(""), bits({ ...CLONE_TREE, AT_EMPTY_PATH })], {
-    into: mask,
-    why,
-  });
+  plan.call("open_tree", [masks.file, plan.string(""), copy], { into: mask, why });
+  plan.place(ready);
   attach(context, mask, target, why);
-  plan.call("close", [mask]);
   plan.place(done);
 }
 
-/** Makes a path read-only by binding it onto itself; absent paths stay absent. */
+/** Makes a path read-only by binding it onto itself; an absent one stays absent. */
 export function readonlyPath(context: Context, path: string): void {
   const { plan } = context;
   const why = `making ${path} read-only`;
@@ -65,6 +75,5 @@ export function readonlyPath(context: Context, path: string): void {
   });
   setAttributes(context, mount, { set: MOUNT_ATTR_RDONLY, text: "MOUNT_ATTR_RDONLY" }, false, why);
   attach(context, mount, target, why);
-  plan.call("close", [mount]);
   plan.place(done);
 }

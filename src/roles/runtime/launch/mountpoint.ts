@@ -1,26 +1,47 @@
 // Opening (and making, when missing) the place in the container's root where something gets mounted.
-import { O_CREAT, O_DIRECTORY, O_EXCL, O_PATH } from "../../../../ffi/constants/fcntl.ts";
+import { O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_PATH } from "../../../../ffi/constants/fcntl.ts";
 import { bits, type Slot } from "../../../launcher/plan.ts";
-import { belowRoot, CLOEXEC, type Context, openInRoot } from "./context.ts";
+import { belowRoot, type Context, openInRoot } from "./context.ts";
 
-/** Makes every missing directory of a path in the container's root. */
-export function makeDirectories(context: Context, path: string, why: string): void {
+/** Makes every missing directory of a path in the container's root (or below another directory). */
+export function makeDirectories(
+  context: Context,
+  path: string,
+  why: string,
+  below: Slot = context.root,
+): void {
   const { plan } = context;
-  const parts = belowRoot(path).split("/");
-  if (parts[0] === ".") return;
+  const clean = belowRoot(path);
+  if (clean === "." || (below === context.root && !covered(context, clean) && context.exists(clean))) return;
+  const parts = clean.split("/");
   const parent = plan.slot("parent");
   parts.forEach((name, i) => {
     if (i === 0) {
-      plan.call("mkdirat", [context.root, plan.string(name), 0o755], { tolerate: ["EEXIST"], why });
+      plan.call("mkdirat", [below, plan.string(name), 0o755], { tolerate: ["EEXIST"], why });
       return;
     }
-    openInRoot(context, parts.slice(0, i).join("/"), bits({ O_PATH, O_DIRECTORY }), { into: parent, why });
+    openInRoot(
+      context,
+      parts.slice(0, i).join("/"),
+      bits({ O_PATH, O_DIRECTORY }),
+      { into: parent, why },
+      below,
+    );
     plan.call("mkdirat", [parent, plan.string(name), 0o755], { tolerate: ["EEXIST"], why });
     plan.call("close", [parent]);
   });
 }
 
-/** Opens `path` in the container's root (O_PATH) into `target`, as a directory or a file; makes it when it is missing. */
+/** Whether a mount of this plan may hide what the host sees at a path: one at it, above it, or below its own way. */
+function covered(context: Context, path: string): boolean {
+  return context.mounts.some((made) => path === made.path || path.startsWith(`${made.path}/`));
+}
+
+/**
+ * Opens `path` in the container's root (O_PATH) into `target`, as a directory or a file; makes it when it is missing.
+ * What is known when the plan is made shortens it: a path that the host sees there needs no making, and below a mount
+ * that was empty a moment ago there is nothing that could lead astray.
+ */
 export function openMountpoint(
   context: Context,
   path: string,
@@ -28,36 +49,46 @@ export function openMountpoint(
   target: Slot,
   why: string,
 ): void {
+  const clean = belowRoot(path);
+  const flags = bits({ O_PATH });
+  const inside = context.mounts.findLast((made) => clean.startsWith(`${made.path}/`));
+  if (!inside && !covered(context, clean) && context.exists(clean)) {
+    openInRoot(context, clean, flags, { into: target, why });
+    return;
+  }
+  if (inside?.empty) {
+    const rest = clean.slice(inside.path.length + 1);
+    make(context, rest, kind, why, inside.mount);
+    openInRoot(context, rest, flags, { into: target, why }, inside.mount);
+    return;
+  }
   const { plan } = context;
   const missing = plan.label(`make ${path}`);
   const present = plan.label(`at ${path}`);
-  openInRoot(context, path, bits({ O_PATH }), {
-    into: target,
-    tolerate: ["ENOENT"],
-    fail: missing,
-    ok: present,
-    why,
-  });
+  openInRoot(context, clean, flags, { into: target, tolerate: ["ENOENT"], fail: missing, ok: present, why });
   plan.place(missing);
-  if (kind === "directory") makeDirectories(context, path, why);
-  else {
-    const clean = belowRoot(path);
-    const slash = clean.lastIndexOf("/");
-    const parent = slash < 0 ? "." : clean.slice(0, slash);
-    makeDirectories(context, parent, why);
-    const directory = plan.slot("parent");
-    openInRoot(context, parent, bits({ O_PATH, O_DIRECTORY }), { into: directory, why });
-    const file = plan.slot("file");
-    plan.call(
-      "openat",
-      [directory, plan.string(clean.slice(slash + 1)), bits({ O_CREAT, O_EXCL, ...cloexec }), 0o644],
-      { into: file, tolerate: ["EEXIST"], why },
-    );
-    plan.call("close", [file], { tolerate: "any" });
-    plan.call("close", [directory]);
-  }
-  openInRoot(context, path, bits({ O_PATH }), { into: target, why });
+  make(context, clean, kind, why, context.root);
+  openInRoot(context, clean, flags, { into: target, why });
   plan.place(present);
 }
 
-const cloexec = { O_CLOEXEC: CLOEXEC.value };
+function make(context: Context, clean: string, kind: "directory" | "file", why: string, below: Slot): void {
+  if (kind === "directory") {
+    makeDirectories(context, clean, why, below);
+    return;
+  }
+  const { plan } = context;
+  const slash = clean.lastIndexOf("/");
+  let directory = below;
+  if (slash >= 0) {
+    const parent = clean.slice(0, slash);
+    makeDirectories(context, parent, why, below);
+    directory = plan.slot("parent");
+    openInRoot(context, parent, bits({ O_PATH, O_DIRECTORY }), { into: directory, why }, below);
+  }
+  const name = plan.string(clean.slice(slash + 1));
+  plan.call("openat", [directory, name, bits({ O_CREAT, O_EXCL, O_CLOEXEC }), 0o644], {
+    tolerate: ["EEXIST"],
+    why,
+  });
+}

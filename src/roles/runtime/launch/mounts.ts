@@ -141,6 +141,10 @@ export function addMount(context: Context, mount: Mount, kind: SourceKind, reado
     );
     attach(context, made, target, why);
   }
+  // A mount at a place hides what lay there, and whatever was known below it.
+  const path = belowRoot(mount.destination);
+  context.mounts = context.mounts.filter((one) => one.path !== path && !one.path.startsWith(`${path}/`));
+  context.mounts.push({ path, mount: made, empty: mount.type === "tmpfs" && !options.bind });
   addRecursiveAttributes(context, made, options, why);
   addPropagation(context, made, options, why);
 }

@@ -109,8 +109,8 @@ export function addClone(
   const raw = plan.bytes("", pack(CloneArgs, { flags: BigInt(flags.value) }));
   const args = new Address(raw.offset, `{${flags.text}}`);
   if (cgroup)
-    plan.compute(cgroup, -1n, 0, 0, {
-      into: plan.field(new Address(raw.offset, "&clone_args"), CloneArgs.fields.cgroup[0]),
+    plan.compute(cgroup, -1, 0, 0, {
+      into: plan.field(new Address(raw.offset, "clone_args"), CloneArgs.fields.cgroup[0]),
     });
   const message = new Uint8Array(16);
   new DataView(message.buffer).setUint32(0, TELL.pid, true);

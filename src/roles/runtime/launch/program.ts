@@ -101,7 +101,7 @@ export function execute(
   for (const [name, number] of EXEC_ERRORS) {
     const next = plan.label(`not ${name}`);
     const say = plan.label(name);
-    plan.compute(result, -1n, 0, -number, { zero: say, ok: next });
+    plan.compute(result, -1, 0, -number, { zero: say, ok: next });
     plan.place(say);
     plan.call("write", [2, ...text(`: ${errnoText(number)}\n`)], { tolerate: "any", ok: out });
     plan.place(next);

@@ -11,7 +11,7 @@ export function addSeccomp({ plan }: Context, filter: Filter): void {
   const head = new Uint8Array(16);
   new DataView(head.buffer).setUint16(0, filter.bytes.length / 8, true);
   const fprog = plan.bytes("", head);
-  plan.fixups.push({ at: fprog.offset + 8, target: program.offset });
+  plan.pointer(fprog.offset + 8, program);
   plan.call(
     "seccomp",
     [

@@ -2,6 +2,7 @@ import { HOOK_KINDS, NAMESPACE_TYPES } from "../../../spec/oci/runtime.ts";
 import { specs, version } from "../../../version.ts";
 import { CAPABILITY_NAMES } from "../launch/capabilities.ts";
 import { knownOptions } from "../launch/mount-options.ts";
+import { print } from "../output.ts";
 import {
   SECCOMP_ACTIONS,
   SECCOMP_FLAGS,
@@ -45,7 +46,7 @@ export const features: Verb = {
   flags: {},
   arguments: { min: 0, max: 0 },
   async run() {
-    process.stdout.write(`${JSON.stringify(featureDocument(), null, 4)}\n`);
+    print(`${JSON.stringify(featureDocument(), null, 4)}\n`);
     return 0;
   },
 };

@@ -1,6 +1,7 @@
 import { RuntimeError } from "../errors.ts";
 import { flag, text } from "../flags.ts";
 import { log } from "../log.ts";
+import { print } from "../output.ts";
 import { table } from "../table.ts";
 import { describe, ownerOf } from "./state.ts";
 import type { Verb } from "./verb.ts";
@@ -16,7 +17,7 @@ export const list: Verb = {
   async run({ parsed, store }) {
     const ids = store.list();
     if (flag(parsed, "quiet")) {
-      process.stdout.write(ids.map((id) => `${id}\n`).join(""));
+      print(ids.map((id) => `${id}\n`).join(""));
       return 0;
     }
     const all = ids.flatMap((id) => {
@@ -29,9 +30,9 @@ export const list: Verb = {
       }
     });
     const format = text(parsed, "format") ?? "table";
-    if (format === "json") process.stdout.write(`${JSON.stringify(all)}\n`);
+    if (format === "json") print(`${JSON.stringify(all)}\n`);
     else if (format === "table")
-      process.stdout.write(
+      print(
         table([
           ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"],
           ...all.map((one) => [one.id, String(one.pid), one.status, one.bundle, one.created, one.owner]),

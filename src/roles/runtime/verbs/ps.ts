@@ -1,6 +1,7 @@
 import { cgroupPids } from "../cgroup/container.ts";
 import { RuntimeError } from "../errors.ts";
 import { text } from "../flags.ts";
+import { print } from "../output.ts";
 import type { Verb } from "./verb.ts";
 
 export const ps: Verb = {
@@ -13,7 +14,7 @@ export const ps: Verb = {
     const pids = cgroupPids(state.cgroup_paths);
     const format = text(parsed, "format") ?? "table";
     if (format === "json") {
-      process.stdout.write(`${JSON.stringify(pids)}\n`);
+      print(`${JSON.stringify(pids)}\n`);
       return 0;
     }
     if (format !== "table") throw new RuntimeError("invalid format option");
@@ -28,7 +29,7 @@ export const ps: Verb = {
     if (column < 0) throw new RuntimeError("couldn't find PID field in ps output");
     const wanted = new Set(pids.map(String));
     const shown = lines.filter((line, i) => i === 0 || wanted.has(line.trim().split(/\s+/)[column] ?? ""));
-    process.stdout.write(`${shown.join("\n")}\n`);
+    print(`${shown.join("\n")}\n`);
     return 0;
   },
 };

@@ -5,6 +5,7 @@ import { launchContainer } from "../container/launch.ts";
 import { stateDocument } from "../container/status.ts";
 import { RuntimeError } from "../errors.ts";
 import { flag, text } from "../flags.ts";
+import { follow } from "../foreground/follow.ts";
 import { framed } from "../frame.ts";
 import { log } from "../log.ts";
 import { launchFlags, launchOptions } from "./launching.ts";
@@ -63,7 +64,6 @@ export const run: Verb = {
         );
         return 0;
       }
-      const { follow } = await import("../foreground/follow.ts");
       const terminalEnd = own?.attach();
       const end = follow(state.init_process_pid, terminalEnd?.resize);
       launched.begin();

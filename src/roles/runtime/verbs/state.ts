@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import type { ContainerState, StateStore } from "../container/state.ts";
 import { containerStatus } from "../container/status.ts";
+import { print } from "../output.ts";
 import type { Verb } from "./verb.ts";
 
 /** What `state` and `list --format json` show of a container. */
@@ -32,7 +33,7 @@ export const state: Verb = {
   flags: {},
   arguments: { min: 1, max: 1 },
   async run({ parsed, store }) {
-    process.stdout.write(JSON.stringify(describe(store, store.read(parsed.rest[0]!)), null, 2));
+    print(JSON.stringify(describe(store, store.read(parsed.rest[0]!)), null, 2));
     return 0;
   },
 };
