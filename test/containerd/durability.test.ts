@@ -14,7 +14,6 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Containerd, openContainerd } from "../../src/roles/containerd/services.ts";
-import { withLease } from "../../src/wire/containerd/lease.ts";
 import { must } from "../support/process.ts";
 import { bytesOf, digestOf, put, readAll, refusal } from "./suites/ground.ts";
 
@@ -230,8 +229,9 @@ describe("a full disk", () => {
     const digest = await put(services, "moby", "before", { "containerd.io/gc.root": "1" });
     await snapshotter.prepare("moby", "p", "");
     await snapshotter.commit("moby", "base", "p");
+    const early = { mediaType: "m", digest, size: 6 };
+    await services.images.create("moby", { name: "early", labels: {}, target: early });
     const filler = fill();
-    const target = { mediaType: "m", digest, size: 6 };
     // WAL frames find room in what the log has already; so it is many records that meet the end.
     const refused = async (each: (n: number) => Promise<unknown>) => {
       for (let n = 0; n < 2000; n++) {
@@ -244,7 +244,7 @@ describe("a full disk", () => {
       throw new Error("the disk never was full");
     };
     const image = await refused((n) =>
-      services.images.create("moby", { name: `i${n}`, labels: { pad: "x".repeat(4000) }, target }),
+      services.images.create("moby", { name: `i${n}`, labels: { pad: "x".repeat(4000) }, target: early }),
     );
     expect([image.error.code, image.error.message]).toEqual([
       "ResourceExhausted",
@@ -259,9 +259,15 @@ describe("a full disk", () => {
     expect(readdirSync(ingests())).toEqual([]);
     expect(await readAll(services.content.read("moby", digest))).toBe("before");
 
+    // Deleting makes room by itself.
+    await services.images.delete("moby", "early");
+    for (let n = 0; n < snapshot.n; n++) await snapshotter.remove("moby", `s${n}`);
+    await snapshotter.remove("moby", "base");
+    await services.content.delete("moby", digest);
+
     rmSync(filler);
-    await snapshotter.prepare("moby", "after", "base");
+    await snapshotter.prepare("moby", "after", "");
     await put(services, "moby", "after");
-    await withLease(undefined, () => services.images.create("moby", { name: "after", labels: {}, target }));
+    await services.images.create("moby", { name: "after", labels: {}, target: early });
   });
 });

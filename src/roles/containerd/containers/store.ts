@@ -133,7 +133,7 @@ export class LocalContainers implements Containers {
 
   async delete(ns: string, id: string): Promise<void> {
     checkNamespace(ns);
-    this.meta.change(`delete container ${quote(id)}`, () => {
+    this.meta.free(`delete container ${quote(id)}`, () => {
       const { changes } = this.meta.run("DELETE FROM container WHERE ns = ? AND id = ?", ns, id);
       if (changes === 0) throw notFound(`container ${quote(id)} in namespace ${quote(ns)}`);
     });

@@ -108,7 +108,7 @@ export class LocalContent implements ContentStore {
   }
 
   async delete(ns: string, digest: string): Promise<void> {
-    const others = this.meta.change(`delete content ${digest}`, () => {
+    const others = this.meta.free(`delete content ${digest}`, () => {
       this.#get(ns, digest);
       this.meta.run("DELETE FROM content WHERE ns = ? AND digest = ?", ns, digest);
       return this.meta.get("SELECT 1 FROM content WHERE digest = ? LIMIT 1", digest);

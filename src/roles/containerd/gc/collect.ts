@@ -24,7 +24,7 @@ export async function collect(on: Grounds): Promise<number | undefined> {
   const now = Date.now();
   const garbage = mark(meta, now);
   if (garbage.content.length + garbage.snapshots.length + garbage.expiredLeases.length > 0) {
-    meta.change("collect garbage", () => {
+    meta.free("collect garbage", () => {
       for (const { ns, id } of garbage.expiredLeases) {
         meta.run("DELETE FROM lease WHERE ns = ? AND id = ?", ns, id);
       }

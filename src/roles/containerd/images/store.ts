@@ -139,7 +139,7 @@ export class LocalImages implements Images {
 
   async delete(ns: string, name: string, options: { sync?: boolean } = {}): Promise<void> {
     checkNamespace(ns);
-    this.meta.change(`delete image ${quote(name)}`, () => {
+    this.meta.free(`delete image ${quote(name)}`, () => {
       const { changes } = this.meta.run("DELETE FROM image WHERE ns = ? AND name = ?", ns, name);
       if (changes === 0) throw notFound(`image ${quote(name)}`);
     });

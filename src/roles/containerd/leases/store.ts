@@ -83,7 +83,7 @@ export class LocalLeases implements Leases {
 
   async delete(ns: string, id: string, options: { sync?: boolean } = {}): Promise<void> {
     checkNamespace(ns);
-    this.meta.change(`delete lease ${quote(id)}`, () => {
+    this.meta.free(`delete lease ${quote(id)}`, () => {
       const { changes } = this.meta.run("DELETE FROM lease WHERE ns = ? AND id = ?", ns, id);
       if (changes === 0) throw notFound(`lease ${quote(id)}`);
     });

@@ -3,8 +3,9 @@ import type { Database, SQLQueryBindings, Statement } from "bun:sqlite";
 import { join } from "node:path";
 import { log } from "../../../observe/log.ts";
 import { backup, openDatabase } from "../../../store/sqlite.ts";
-import type { Labels } from "../../../wire/containerd/services.ts";
+import { type Labels, ServiceError } from "../../../wire/containerd/services.ts";
 import { fromDisk } from "../errors.ts";
+import { Reserve } from "./reserve.ts";
 import { migrations } from "./schema.ts";
 
 /** A change is copied beside the database this much later, so that a damaged file costs seconds of history at the most. */
@@ -15,13 +16,16 @@ export class Metadata {
   /** Whether rows may be missing for what is on disk (a damaged database was replaced, or there is none yet). */
   readonly incomplete: boolean;
   readonly #path: string;
+  readonly #reserve: Reserve;
   readonly #statements = new Map<string, Statement>();
   #backup: ReturnType<typeof setTimeout> | undefined;
 
   constructor(root: string) {
     this.#path = join(root, "io.containerd.metadata.v1.sqlite", "meta.db");
+    this.#reserve = new Reserve(`${this.#path}.reserve`);
     const opened = openDatabase(this.#path, migrations);
     this.db = opened.db;
+    this.#reserve.keep();
     this.incomplete = opened.fresh || opened.damaged !== undefined;
     if (opened.damaged) {
       log("error", "the metadata database was damaged and has been set aside", {
@@ -62,12 +66,25 @@ export class Metadata {
    */
   change<T>(doing: string, work: () => T): T {
     try {
-      return this.db.transaction(work).immediate();
+      const result = this.db.transaction(work).immediate();
+      this.#reserve.keep();
+      return result;
     } catch (error) {
       throw fromDisk(error, doing);
     } finally {
       this.#backup ??= setTimeout(() => this.#copy(), BACKUP_DELAY);
       this.#backup.unref();
+    }
+  }
+
+  /** As `change`, for work that makes room: on a full disk it gets the reserve. */
+  free<T>(doing: string, work: () => T): T {
+    try {
+      return this.change(doing, work);
+    } catch (error) {
+      const full = error instanceof ServiceError && error.code === "ResourceExhausted";
+      if (!full || !this.#reserve.spend()) throw error;
+      return this.change(doing, work);
     }
   }
 

@@ -78,7 +78,7 @@ export class LocalNamespaces implements Namespaces {
   }
 
   async delete(name: string): Promise<void> {
-    this.meta.change(`delete namespace ${quote(name)}`, () => {
+    this.meta.free(`delete namespace ${quote(name)}`, () => {
       this.#row(name);
       const still = CONTENTS.filter(([, sql]) => this.meta.get(sql, name)).map(([what]) => what);
       if (still.length > 0) {

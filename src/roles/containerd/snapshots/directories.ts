@@ -11,10 +11,9 @@ import {
 } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { O_DIRECTORY, O_RDONLY } from "../../../../ffi/constants/fcntl.ts";
-import { open, syncfs } from "../../../../ffi/file.ts";
 import { syncDirectory, writeAtomic } from "../../../store/atomic.ts";
 import type { Labels, SnapshotKind } from "../../../wire/containerd/services.ts";
+import { syncFilesystem } from "./sync.ts";
 
 /** What a directory says about itself. `parent` is the parent's number. */
 export interface SnapshotRecord {
@@ -86,9 +85,8 @@ export class SnapshotDirectories {
   }
 
   /** Makes everything of the file system durable: files, directories and records. */
-  sync(): void {
-    using fd = open(this.#directory, O_RDONLY | O_DIRECTORY);
-    syncfs(fd);
+  sync(): Promise<void> {
+    return syncFilesystem(this.#directory);
   }
 
   /** Numbers of all directories. */

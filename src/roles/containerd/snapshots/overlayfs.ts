@@ -14,7 +14,7 @@ import {
   SnapshotPrepareSchema,
   SnapshotRemoveSchema,
 } from "../../../wire/gen/events/store_pb.ts";
-import { alreadyExists, invalid, notFound, precondition, quote } from "../errors.ts";
+import { alreadyExists, fromDisk, invalid, notFound, precondition, quote } from "../errors.ts";
 import type { EventBus } from "../events/bus.ts";
 import { checkFieldpaths, updateLabels } from "../fieldpaths.ts";
 import { labelField, matcher } from "../filters/match.ts";
@@ -190,7 +190,9 @@ export class OverlaySnapshotter implements Snapshotter {
     if (name === "") throw invalid("snapshot name must not be empty");
     this.#active(ns, name, key);
     // First the bytes, then the record: a layer that was not synced is never called committed.
-    this.directories.sync();
+    await this.directories.sync().catch((error) => {
+      throw fromDisk(error, `commit snapshot ${quote(key)}`);
+    });
     this.meta.change(`commit snapshot ${quote(key)}`, () => {
       const row = this.#active(ns, name, key);
       this.meta.run(
@@ -222,7 +224,7 @@ export class OverlaySnapshotter implements Snapshotter {
   }
 
   async remove(ns: string, key: string): Promise<void> {
-    const id = this.meta.change(`remove snapshot ${quote(key)}`, () => {
+    const id = this.meta.free(`remove snapshot ${quote(key)}`, () => {
       const row = this.#row(ns, key);
       if (this.meta.get("SELECT 1 FROM snapshot WHERE parent = ? LIMIT 1", row.id)) {
         throw precondition("cannot remove snapshot with child");
