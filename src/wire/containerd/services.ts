@@ -69,6 +69,7 @@ export interface NamespaceInfo {
 }
 
 export interface Namespaces {
+  /** One that does not exist has no labels; that is no error. */
   get(name: string): Promise<NamespaceInfo>;
   list(): Promise<NamespaceInfo[]>;
   create(info: NamespaceInfo): Promise<NamespaceInfo>;

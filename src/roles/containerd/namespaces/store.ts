@@ -38,8 +38,10 @@ export class LocalNamespaces implements Namespaces {
     return row;
   }
 
+  /** One that nobody made has no labels: dockerd and ctr ask for theirs before anything is in it. */
   async get(name: string): Promise<NamespaceInfo> {
-    return info(this.#row(name));
+    const row = this.meta.get<Row>("SELECT * FROM namespace WHERE name = ?", name);
+    return row ? info(row) : { name, labels: {} };
   }
 
   async list(): Promise<NamespaceInfo[]> {
