@@ -1,0 +1,64 @@
+import type { SystemInfo } from "../../../spec/engine/system.ts";
+import { commit, version } from "../../../version.ts";
+import type { Command } from "../command.ts";
+import { ExitError, reason } from "../errors.ts";
+import { infoText } from "../format/info-text.ts";
+import { compile } from "../template/evaluate.ts";
+import { toJson } from "../template/value.ts";
+
+export const info: Command = {
+  use: "[OPTIONS]",
+  short: "Display system-wide information",
+  aliases: ["docker system info", "docker info"],
+  flags: [
+    {
+      name: "format",
+      short: "f",
+      kind: "string",
+      usage: `Format output using a custom template:
+'json': Print in JSON format
+'TEMPLATE': Print output using the given Go template`,
+    },
+  ],
+  args: { min: 0, max: 0 },
+  async run({ cli, flags }) {
+    const format = flags.string("format");
+    let template: ReturnType<typeof compile> | undefined;
+    try {
+      template = format === "" || format === "json" ? undefined : compile(format);
+    } catch (error) {
+      throw new ExitError(64, `template parsing error: ${reason(error)}`);
+    }
+    let server: SystemInfo | undefined;
+    const errors: string[] = [];
+    try {
+      server = await cli.client.json<SystemInfo>("GET", "/info");
+    } catch (error) {
+      errors.push(reason(error));
+    }
+    const client = {
+      Debug: cli.globals.bool("debug"),
+      Version: version,
+      GitCommit: commit,
+      Context: cli.context,
+      Plugins: [],
+      Warnings: null,
+    };
+    if (format !== "") {
+      const data = { ...server, ...(errors.length > 0 ? { ServerErrors: errors } : {}), ClientInfo: client };
+      cli.out(`${template ? template.execute(data) : toJson(data)}\n`);
+      for (const error of errors) cli.err(`${error}\n`);
+      return errors.length > 0 ? 1 : 0;
+    }
+    cli.out(
+      `Client:\n Version:    ${client.Version}\n Context:    ${client.Context}\n Debug Mode: ${client.Debug}\n\nServer:\n`,
+    );
+    if (!server) {
+      for (const error of errors) cli.err(`${error}\n`);
+      return 1;
+    }
+    cli.out(infoText(server));
+    for (const warning of server.Warnings ?? []) cli.err(`${warning}\n`);
+    return 0;
+  },
+};
