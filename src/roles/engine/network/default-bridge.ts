@@ -56,7 +56,10 @@ export function foreignBridge(options: NetworkOptions): string | undefined {
 function chooseName({ socket, options, instance }: Situation): string {
   if (options.bridgeName) return options.bridgeName;
   const present = findLink(socket, DOCKER0);
-  const ours = !present || present.alias.startsWith(`${instance.alias} `) || (present.alias === "" && instance.isDefault);
+  const ours =
+    !present ||
+    present.alias.startsWith(`${instance.alias} `) ||
+    (present.alias === "" && instance.isDefault);
   if (ours) return DOCKER0;
   log("info", `${DOCKER0} belongs to another engine; the default bridge is ${instance.fallbackBridge}`);
   return instance.fallbackBridge;

@@ -8,12 +8,15 @@ export class AddressPool {
   readonly #chunks = new Map<number, Uint8Array>();
   /** Where dynamic addresses come from: the subnet, or a range inside it. */
   readonly #range: Subnet;
+  /** No dynamic address below this one is free. */
+  #lowest: number;
 
   constructor(
     readonly subnet: Subnet,
     range: Subnet = subnet,
   ) {
     this.#range = range;
+    this.#lowest = range.base;
     // Networks of two addresses or one have neither a network address nor a broadcast address (RFC 3021).
     if (subnet.prefix < 31) {
       this.claim(subnet.base);
@@ -48,12 +51,12 @@ export class AddressPool {
   /** Takes the lowest free address; undefined when none is left. */
   next(): number | undefined {
     const end = this.#range.base + sizeOf(this.#range);
-    for (let address = this.#range.base; address < end; address++) {
-      const { chunk, byte } = this.#bit(address);
-      // Eight taken neighbours at a glance.
-      if (chunk[byte] === 0xff) address += 7 - ((address - this.subnet.base) & 7);
-      else if (this.claim(address)) return address;
+    for (let address = this.#lowest; address < end; address++) {
+      if (!this.claim(address)) continue;
+      this.#lowest = address + 1;
+      return address;
     }
+    this.#lowest = end;
     return undefined;
   }
 
@@ -61,5 +64,6 @@ export class AddressPool {
     if (!contains(this.subnet, address)) return;
     const { chunk, byte, mask } = this.#bit(address);
     chunk[byte]! &= ~mask;
+    if (address >= this.#range.base) this.#lowest = Math.min(this.#lowest, address);
   }
 }

@@ -1,5 +1,8 @@
 // The kernel's side of the firewall: one table, one transaction a change.
+
+import { IPPROTO_UDP } from "../../../../../ffi/constants/inet.ts";
 import { isErrno } from "../../../../../ffi/errno.ts";
+import { deleteFlows, type Flow } from "../../../../../ffi/netlink/conntrack.ts";
 import { listElements, listRules } from "../../../../../ffi/netlink/nftables/list.ts";
 import {
   addElements,
@@ -9,6 +12,8 @@ import {
 } from "../../../../../ffi/netlink/nftables/messages.ts";
 import { commit } from "../../../../../ffi/netlink/nftables/transaction.ts";
 import { NetlinkSocket } from "../../../../../ffi/netlink/socket.ts";
+import { log } from "../../../../observe/log.ts";
+import { addressOf } from "../address.ts";
 import {
   bridgeElements,
   CHAINS,
@@ -45,6 +50,7 @@ function unavailable(error: unknown): unknown {
 
 const hex = (bytes: Uint8Array | undefined) => (bytes ? Buffer.from(bytes).toString("hex") : "");
 const spelled = ({ key, data, intervalEnd }: Element) => `${hex(key)}${intervalEnd ? "-" : ""}:${hex(data)}`;
+const same = (one: Uint8Array, other: Uint8Array) => hex(one) === hex(other);
 const sameMembers = (one: readonly string[], other: readonly string[]) =>
   one.length === other.length && new Set([...one, ...other]).size === new Set(one).size;
 
@@ -92,10 +98,32 @@ export class Firewall implements Disposable {
 
   publish(ports: readonly PublishedPort[]): void {
     this.#change(addElements, portElements(ports));
+    this.#forgetFlows(ports, (flow, port) => {
+      const { original, reply } = flow;
+      // Came before the port was published, and is translated nowhere.
+      return original.destinationPort === port.hostPort && same(reply.source, original.destination);
+    });
   }
 
   unpublish(ports: readonly PublishedPort[]): void {
     this.#change(deleteElements, portElements(ports));
+    this.#forgetFlows(ports, ({ original, reply }, port) => {
+      return original.destinationPort === port.hostPort && addressOf(reply.source) === port.containerIp;
+    });
+  }
+
+  /** A TCP connection ends; a UDP flow lives on as long as a client keeps sending, and keeps the way it began with. */
+  #forgetFlows(ports: readonly PublishedPort[], matches: (flow: Flow, port: PublishedPort) => boolean): void {
+    const udp = ports.filter(({ protocol }) => protocol === "udp");
+    if (udp.length === 0) return;
+    try {
+      deleteFlows(
+        this.#socket,
+        (flow) => flow.original.protocol === IPPROTO_UDP && udp.some((port) => matches(flow, port)),
+      );
+    } catch (error) {
+      log("warning", "old UDP flows cannot be removed; clients may need another source port", { error });
+    }
   }
 
   addBridge(bridge: FirewalledBridge): void {

@@ -1,0 +1,380 @@
+// Engines that die, come back, share a host, or find it in disorder. Needs root.
+import { afterEach, describe, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { PortRequest } from "../../src/roles/engine/network/index.ts";
+import { must, run, until } from "../support/process.ts";
+import { type EngineProcess, HOST_IP, NEIGHBOUR_IP, visit, World } from "./world.ts";
+
+const root = process.getuid?.() === 0;
+
+const published = (hostPort: number, rest: Partial<PortRequest> = {}): PortRequest => ({
+  containerPort: 80,
+  protocol: "tcp",
+  hostIp: "",
+  hostPort,
+  hostPortEnd: hostPort,
+  ...rest,
+});
+
+async function put(
+  world: World,
+  engine: EngineProcess,
+  name: string,
+  ports: PortRequest[],
+  network = "bridge",
+) {
+  const sandbox = await world.sandbox();
+  const endpoint = await engine.call("allocate", { containerId: name, containerName: name, network, ports });
+  await engine.call("attach", endpoint.endpointId, sandbox.netns);
+  return { sandbox, endpoint };
+}
+
+const veth = (endpointId: string) => `veth${endpointId.slice(0, 7)}`;
+
+describe.skipIf(!root)(`networks over time${root ? "" : " (skipped: needs root)"}`, () => {
+  let world: World | undefined;
+  afterEach(async () => {
+    await world?.[Symbol.asyncDispose]();
+    world = undefined;
+  });
+
+  test("an engine killed and started again finds its containers as it left them", async () => {
+    world = await World.make();
+    const first = await world.engine();
+    const alive = await put(world, first, "alive", [published(8080)]);
+    const dead = await put(world, first, "dead", [published(8081)]);
+    const network = await first.call("create", { name: "shop" });
+    const shopper = await put(world, first, "shopper", [], "shop");
+    await alive.sandbox.serve("alive", 80);
+    await first.kill();
+    // Nobody is there, and the port answers.
+    expect(await visit(world.neighbour.inside, HOST_IP, 8080)).toBe(`alive ${NEIGHBOUR_IP}`);
+    const before = await world.ruleset();
+    await dead.sandbox.stop();
+
+    const second = await world.engine(["alive", "shopper"]);
+    expect(await second.call("endpoints", "alive")).toEqual([alive.endpoint]);
+    expect(await second.call("endpoints", "dead")).toEqual([]);
+    expect((await second.call("get", "shop")).id).toBe(network.id);
+    expect((await second.call("get", "shop")).endpoints).toEqual([shopper.endpoint]);
+    expect(await visit(world.neighbour.inside, HOST_IP, 8080)).toBe(`alive ${NEIGHBOUR_IP}`);
+    const after = await world.ruleset();
+    expect(after).toContain("tcp . 8080 : 172.17.0.2 . 80");
+    expect(after).not.toContain("8081");
+    expect(before).toContain("8081");
+    // The address of the dead is free, that of the living is not, and its port is held again.
+    const next = await put(world, second, "next", [published(8081)]);
+    expect(next.endpoint.ipAddress).toBe("172.17.0.3");
+    await expect(
+      second.call("allocate", {
+        containerId: "x",
+        containerName: "x",
+        network: "bridge",
+        ports: [published(8080)],
+      }),
+    ).rejects.toThrow("port is already allocated");
+    expect(await second.call("reconcile")).toEqual([]);
+  });
+
+  test("an open connection through a published port lives through kill, restart and a new table", async () => {
+    world = await World.make();
+    const first = await world.engine();
+    const { sandbox } = await put(world, first, "talker", [published(8080, { containerPort: 7 })]);
+    const server = Bun.spawn(
+      sandbox.inside([
+        process.execPath,
+        "-e",
+        'Bun.listen({hostname:"0.0.0.0",port:7,socket:{data(s,d){s.write(d)}}});process.stdout.write("ready")',
+      ]),
+      { stdout: "pipe", stderr: "inherit" },
+    );
+    await server.stdout.getReader().read();
+    const client = Bun.spawn(
+      world.neighbour.inside([
+        "bash",
+        "-c",
+        `exec 3<>/dev/tcp/${HOST_IP}/8080; while read -r line; do echo "$line" >&3; read -r -t 5 answer <&3; echo "<$answer>"; done`,
+      ]),
+      { stdin: "pipe", stdout: "pipe", stderr: "inherit" },
+    );
+    const reader = client.stdout.getReader();
+    const say = async (text: string) => {
+      client.stdin.write(`${text}\n`);
+      await client.stdin.flush();
+      return new TextDecoder().decode((await reader.read()).value).trim();
+    };
+    expect(await say("one")).toBe("<one>");
+    await first.kill();
+    expect(await say("two")).toBe("<two>");
+    const second = await world.engine(["talker"]);
+    expect(await say("three")).toBe("<three>");
+    await must(world.host.inside(["nft", "flush", "ruleset"]));
+    expect(await second.call("reconcile")).toHaveLength(1);
+    expect(await say("four")).toBe("<four>");
+    client.kill("SIGKILL");
+    server.kill("SIGKILL");
+    await Promise.all([client.exited, server.exited]);
+  });
+
+  test("what a killed engine left of dead containers goes, also interfaces and bridges that nobody wrote down", async () => {
+    world = await World.make();
+    const first = await world.engine();
+    const { sandbox, endpoint } = await put(world, first, "gone", [published(8080)]);
+    await first.kill();
+    const host = world.host.name;
+    await must(["ip", "-n", host, "link", "add", "veth0badbad", "type", "veth", "peer", "name", "other0"]);
+    await must(["ip", "-n", host, "link", "set", "veth0badbad", "master", "docker0"]);
+    const alias = JSON.parse(await must(["ip", "-n", host, "-j", "link", "show", "docker0"]))[0]
+      .ifalias as string;
+    await must(["ip", "-n", host, "link", "add", "br-forgotten", "type", "bridge"]);
+    await must(["ip", "-n", host, "link", "set", "br-forgotten", "alias", alias.replace(/bridge$/, "lost")]);
+    await must(["ip", "-n", host, "link", "add", "br-foreign", "type", "bridge"]);
+
+    // The container's process still lives here: its interface is taken away all the same, because the engine knows it as dead.
+    await world.engine([]);
+    const interfaces = await world.interfaces();
+    expect(interfaces).not.toContain(veth(endpoint.endpointId));
+    expect(interfaces).not.toContain("veth0badbad");
+    expect(interfaces).not.toContain("br-forgotten");
+    expect(interfaces).toContain("br-foreign");
+    expect(await world.ruleset()).not.toContain("8080");
+    await sandbox.stop();
+  });
+
+  test("a bridge that somebody deleted comes back with its containers on it", async () => {
+    world = await World.make();
+    const engine = await world.engine();
+    const { sandbox } = await put(world, engine, "web", [published(8080)]);
+    await sandbox.serve("web", 80);
+    await must(["ip", "-n", world.host.name, "link", "del", "docker0"]);
+    expect(await engine.call("reconcile")).toEqual([
+      "bridge docker0 of network bridge",
+      expect.stringMatching(/^interface veth[0-9a-f]{7} back on the bridge of network bridge$/),
+    ]);
+    expect(await visit(world.neighbour.inside, HOST_IP, 8080)).toBe(`web ${NEIGHBOUR_IP}`);
+  });
+
+  test("two engines on one host have a bridge, a subnet and a table each", async () => {
+    world = await World.make();
+    const one = await world.engine();
+    const two = await world.engine([], undefined, "two");
+    const first = await put(world, one, "a", [published(8080)]);
+    const second = await put(world, two, "b", [published(8081)]);
+    await first.sandbox.serve("a", 80);
+    await second.sandbox.serve("b", 80);
+    expect(second.endpoint.ipAddress).toBe("172.18.0.2");
+    expect(await visit(world.neighbour.inside, HOST_IP, 8080)).toBe(`a ${NEIGHBOUR_IP}`);
+    expect(await visit(world.neighbour.inside, HOST_IP, 8081)).toBe(`b ${NEIGHBOUR_IP}`);
+    // The other engine's port is refused as any other program's is.
+    await expect(
+      two.call("allocate", {
+        containerId: "c",
+        containerName: "c",
+        network: "bridge",
+        ports: [published(8080)],
+      }),
+    ).rejects.toThrow("address already in use");
+    expect((await world.ruleset()).match(/^table ip bunker-[0-9a-f]{8} \{$/gm)).toHaveLength(2);
+    expect(await one.call("reconcile")).toEqual([]);
+    expect(await two.call("reconcile")).toEqual([]);
+  });
+
+  test("a subnet that the host routes elsewhere is not taken; --bip decides; a bad one says so", async () => {
+    world = await World.make();
+    await must(["ip", "-n", world.host.name, "route", "add", "172.17.128.0/20", "via", NEIGHBOUR_IP]);
+    const engine = await world.engine();
+    expect((await engine.call("get", "bridge")).subnet).toBe("172.18.0.0/16");
+    await engine.kill();
+    const second = await world.engine([], { bip: "10.77.0.1/24" });
+    expect(await second.call("get", "bridge")).toMatchObject({
+      subnet: "10.77.0.0/24",
+      gateway: "10.77.0.1",
+    });
+    expect(await must(["ip", "-n", world.host.name, "-o", "-4", "address", "show", "docker0"])).toContain(
+      "10.77.0.1/24",
+    );
+    await expect(world.engine([], { bip: "10.77.0.0/24" }, "bad")).rejects.toThrow(
+      'invalid value "10.77.0.0/24" for --bip',
+    );
+  });
+
+  test("a bridge of the user's own is used as it is, and must be there", async () => {
+    world = await World.make();
+    const host = world.host.name;
+    await expect(world.engine([], { bridge: "own0" }, "early")).rejects.toThrow(
+      "bridge device with non default name own0 must be created manually",
+    );
+    await must(["ip", "-n", host, "link", "add", "own0", "type", "bridge"]);
+    await must(["ip", "-n", host, "address", "add", "10.50.0.7/24", "dev", "own0"]);
+    const engine = await world.engine([], { bridge: "own0", fixedCidr: "10.50.0.128/25" });
+    const { endpoint } = await put(world, engine, "guest", []);
+    expect(endpoint).toMatchObject({ ipAddress: "10.50.0.128", gateway: "10.50.0.7" });
+    expect(await world.interfaces()).not.toContain("docker0");
+  });
+
+  test("--bridge=none touches nothing", async () => {
+    world = await World.make();
+    const engine = await world.engine([], { bridge: "none" });
+    const { sandbox, endpoint } = await put(world, engine, "hermit", []);
+    expect(endpoint).toMatchObject({ networkName: "none", ipAddress: "" });
+    expect(await must(sandbox.inside(["ip", "-o", "link", "show", "lo"]))).toContain("UP");
+    expect(await world.ruleset()).toBe("");
+    expect((await world.interfaces()).sort()).toEqual(expect.not.arrayContaining(["docker0"]));
+    expect((await engine.call("list")).map(({ name }) => name)).toEqual(["host", "none"]);
+  });
+
+  test("--iptables=false leaves the firewall alone and refuses to publish", async () => {
+    world = await World.make();
+    const engine = await world.engine([], { iptables: false });
+    expect(await world.ruleset()).toBe("");
+    await expect(put(world, engine, "web", [published(8080)])).rejects.toThrow("--iptables=false");
+  });
+
+  test("without inter-container communication containers do not reach each other, with br_netfilter or not", async () => {
+    world = await World.make();
+    const engine = await world.engine([], { icc: false });
+    const one = await put(world, engine, "one", []);
+    const two = await put(world, engine, "two", [published(8080)]);
+    await two.sandbox.serve("two", 80);
+    const inside = one.sandbox.inside.bind(one.sandbox);
+    for (const filtered of ["1", "0"]) {
+      await must(world.host.inside(["sysctl", "-qw", `net.bridge.bridge-nf-call-iptables=${filtered}`]));
+      expect(await visit(inside, two.endpoint.ipAddress, 80, "tcp", 1)).toBe("");
+      expect(await visit(world.neighbour.inside, HOST_IP, 8080)).toBe(`two ${NEIGHBOUR_IP}`);
+    }
+    expect(await visit(inside, HOST_IP, 8080)).toMatch(/^two /);
+  });
+
+  test("hairpin works without br_netfilter too", async () => {
+    world = await World.make();
+    await must(world.host.inside(["sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=0"]));
+    const engine = await world.engine();
+    const web = await put(world, engine, "web", [published(8080)]);
+    const db = await put(world, engine, "db", []);
+    await web.sandbox.serve("web", 80);
+    for (const { sandbox } of [web, db]) {
+      expect(await visit(sandbox.inside.bind(sandbox), HOST_IP, 8080)).toBe("web 172.17.0.1");
+    }
+    expect(await visit(db.sandbox.inside.bind(db.sandbox), web.endpoint.ipAddress, 80)).toBe(
+      "web 172.17.0.3",
+    );
+  });
+
+  test("a UDP client that keeps its port follows the service to its next container", async () => {
+    world = await World.make();
+    const engine = await world.engine();
+    const port = published(5353, { containerPort: 53, protocol: "udp" });
+    const client = Bun.spawn(
+      world.neighbour.inside([
+        "bash",
+        "-c",
+        `exec 3<>/dev/udp/${HOST_IP}/5353; while read -r line; do echo "$line" >&3; timeout 1 dd bs=512 count=1 status=none <&3 || echo nobody; done`,
+      ]),
+      { stdin: "pipe", stdout: "pipe", stderr: "ignore" },
+    );
+    const reader = client.stdout.getReader();
+    const ask = async () => {
+      client.stdin.write("hello\n");
+      await client.stdin.flush();
+      return new TextDecoder().decode((await reader.read()).value).trim();
+    };
+    expect(await ask()).toBe("nobody");
+    const one = await put(world, engine, "one", [port]);
+    await one.sandbox.serve("one", 53, "udp");
+    expect(await ask()).toBe(`one ${NEIGHBOUR_IP}`);
+    // Another takes over: a different address, the same port.
+    await engine.call("allocate", {
+      containerId: "spacer",
+      containerName: "spacer",
+      network: "bridge",
+      ports: [],
+    });
+    await one.sandbox.stop();
+    await engine.call("release", one.endpoint.endpointId);
+    await engine.call("allocate", {
+      containerId: "filler",
+      containerName: "filler",
+      network: "bridge",
+      ports: [],
+    });
+    const two = await put(world, engine, "two", [port]);
+    expect(two.endpoint.ipAddress).toBe("172.17.0.4");
+    await two.sandbox.serve("two", 53, "udp");
+    expect(await ask()).toBe(`two ${NEIGHBOUR_IP}`);
+    client.kill("SIGKILL");
+    await client.exited;
+  });
+
+  test("a fresh container at a dead one's address is reached at once", async () => {
+    world = await World.make();
+    const engine = await world.engine();
+    for (let round = 0; round < 3; round++) {
+      const name = `round${round}`;
+      const { sandbox, endpoint } = await put(world, engine, name, [published(8080)]);
+      expect(endpoint.ipAddress).toBe("172.17.0.2");
+      await sandbox.serve(name, 80);
+      expect(await visit(world.neighbour.inside, HOST_IP, 8080, "tcp", 1)).toBe(`${name} ${NEIGHBOUR_IP}`);
+      await sandbox.stop();
+      await engine.call("release", endpoint.endpointId);
+    }
+    await until("the interfaces to go", async () =>
+      (await world!.interfaces()).every((name) => !name.startsWith("veth")),
+    );
+  });
+
+  test("attaching to a namespace that is gone fails clearly and leaves nothing", async () => {
+    world = await World.make();
+    const engine = await world.engine();
+    const { endpointId } = await engine.call("allocate", {
+      containerId: "x",
+      containerName: "x",
+      network: "bridge",
+      ports: [published(8080)],
+    });
+    await expect(engine.call("attach", endpointId, "/proc/4194303/ns/net")).rejects.toThrow(
+      /cannot open the container's network namespace: .*ENOENT/,
+    );
+    await expect(engine.call("attach", endpointId, "/dev/null")).rejects.toThrow("EINVAL");
+    expect((await world.interfaces()).filter((name) => name.startsWith("veth"))).toEqual([]);
+    await engine.call("release", endpointId);
+    expect(await world.ruleset()).not.toContain("8080");
+  });
+
+  test("a damaged state file is set aside, not fatal", async () => {
+    world = await World.make();
+    const first = await world.engine();
+    await first.call("create", { name: "shop" });
+    await first.kill();
+    const file = join(first.config.dataRoot, "network", "networks.json");
+    expect(JSON.parse(readFileSync(file, "utf8")).networks).toHaveLength(4);
+    await run(["truncate", "-s", "100", file]);
+    const second = await world.engine();
+    expect((await second.call("list")).map(({ name }) => name)).toEqual(["bridge", "host", "none"]);
+    expect((await run(["ls", `${file}.damaged`])).code).toBe(0);
+    // Its bridge has our mark and no network: it went with the record.
+    expect((await world.interfaces()).filter((name) => name.startsWith("br-"))).toEqual([]);
+  });
+
+  test("without the privilege the error says what is missing", async () => {
+    world = await World.make();
+    const script = join(import.meta.dir, "engine.ts");
+    const roots = mkdtempSync(join(tmpdir(), "bunker-network-"));
+    const config = JSON.stringify({ dataRoot: join(roots, "data"), execRoot: join(roots, "exec") });
+    const { stdout } = await run(
+      world.host.inside([
+        "setpriv",
+        "--bounding-set=-net_admin",
+        "--inh-caps=-net_admin",
+        process.execPath,
+        script,
+        config,
+      ]),
+      { stdin: '{"method":"start","args":[[]]}\n' },
+    );
+    expect(stdout).toContain('error creating default \\"bridge\\" network: RTM_NEWLINK');
+    expect(stdout).toContain("EPERM");
+    rmSync(roots, { recursive: true });
+  });
+});
