@@ -70,7 +70,7 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
     const directories = new SnapshotDirectories(snapshotRoot);
     await recover(meta, directories);
     const events = new EventBus();
-    const gc = new Collector(() => collect({ meta, events, blobs, ingests, directories }));
+    const gc = new Collector((exact) => collect({ meta, events, blobs, ingests, directories }, exact));
     ending.push(() => gc.close());
     const content = new LocalContent(meta, events, gc, blobs, ingests);
     const snapshots = snapshotters(new OverlaySnapshotter(meta, events, gc, directories));

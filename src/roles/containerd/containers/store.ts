@@ -135,7 +135,7 @@ export class LocalContainers implements Containers {
     checkNamespace(ns);
     this.meta.free(`delete container ${quote(id)}`, () => {
       const { changes } = this.meta.run("DELETE FROM container WHERE ns = ? AND id = ?", ns, id);
-      if (changes === 0) throw notFound(`container ${quote(id)} in namespace ${quote(ns)}`);
+      if (changes === 0) throw notFound(`container ${id}`);
     });
     this.events.emit(ns, "/containers/delete", ContainerDeleteSchema, { id });
     this.gc.soon();

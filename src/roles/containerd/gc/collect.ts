@@ -18,11 +18,11 @@ export interface Grounds {
   directories: SnapshotDirectories;
 }
 
-/** Collects once; resolves when the disk is free, with the time at which it is worth looking again. */
-export async function collect(on: Grounds): Promise<number | undefined> {
+/** Collects once (`exact`: the young too); resolves when the disk is free, with the time at which it is worth looking again. */
+export async function collect(on: Grounds, exact: boolean): Promise<number | undefined> {
   const { meta, events } = on;
   const now = Date.now();
-  const garbage = mark(meta, now);
+  const garbage = mark(meta, now, exact);
   if (garbage.content.length + garbage.snapshots.length + garbage.expiredLeases.length > 0) {
     meta.free("collect garbage", () => {
       for (const { ns, id } of garbage.expiredLeases) {

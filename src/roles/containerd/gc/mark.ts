@@ -4,8 +4,8 @@ import { labelsOf, type Metadata } from "../metadata/database.ts";
 import { expiry, FLAT_LABEL, type References, ROOT_LABEL, references } from "./labels.ts";
 
 /**
- * An active snapshot or view that nothing refers to yet is left alone this long: between `prepare` and the container
- * record that names it a client may hold no lease.
+ * What nothing refers to yet is left alone this long: between making it and naming it in an image or a container a client
+ * may hold no lease. A run that somebody waits for spares only active snapshots and views, which hold people's data.
  */
 const YOUNG = 60_000;
 
@@ -36,25 +36,25 @@ interface SnapshotRow {
   parent: string | null;
   kind: string;
   labels: string;
-  created: number;
+  updated: number;
 }
 
 /** Reads the whole graph in one turn and says what is garbage at `now`. Changes nothing. */
-export function mark(meta: Metadata, now: number): Garbage {
+export function mark(meta: Metadata, now: number, exact: boolean): Garbage {
   const nodes = new Map<string, Node>();
   let next: number | undefined;
   const wake = (time: number) => {
     next = next === undefined ? time : Math.min(next, time);
   };
 
-  const content = meta.all<{ ns: string; digest: string; labels: string }>(
-    "SELECT ns, digest, labels FROM content",
+  const content = meta.all<{ ns: string; digest: string; labels: string; created: number }>(
+    "SELECT ns, digest, labels, created FROM content",
   );
   for (const row of content) {
     nodes.set(contentKey(row.ns, row.digest), { marked: false, labels: labelsOf(row.labels) });
   }
   const snapshots = meta.all<SnapshotRow>(
-    `SELECT s.id, s.ns, s.snapshotter, s.name, p.name AS parent, s.kind, s.labels, s.created
+    `SELECT s.id, s.ns, s.snapshotter, s.name, p.name AS parent, s.kind, s.labels, s.updated
      FROM snapshot s LEFT JOIN snapshot p ON p.id = s.parent ORDER BY s.id DESC`,
   );
   for (const row of snapshots) {
@@ -93,14 +93,16 @@ export function mark(meta: Metadata, now: number): Garbage {
     for (const key of keysOf(row.ns, references(labelsOf(row.labels)))) follow(key);
   }
   for (const [key, node] of nodes) if (node.labels[ROOT_LABEL] !== undefined) follow(key);
-  for (const row of snapshots) {
-    if (row.kind === "Committed") continue;
-    const key = snapshotKey(row.ns, row.snapshotter, row.name);
-    const old = row.created + YOUNG;
-    if (old <= now || nodes.get(key)?.marked) continue;
+  const spare = (key: string, created: number) => {
+    if (created + YOUNG <= now || nodes.get(key)?.marked) return;
     follow(key);
-    wake(old);
+    wake(created + YOUNG);
+  };
+  for (const row of snapshots) {
+    if (exact && row.kind === "Committed") continue;
+    spare(snapshotKey(row.ns, row.snapshotter, row.name), row.updated);
   }
+  if (!exact) for (const row of content) spare(contentKey(row.ns, row.digest), row.created);
 
   // Leases come last: a flat one marks without following, and must not hide what others follow.
   const expiredLeases: Garbage["expiredLeases"] = [];

@@ -13,13 +13,20 @@ export class Collector {
   #again: Promise<void> | undefined;
   #closed = false;
 
-  /** `collect` is one whole run; it resolves to the time (ms) at which the next lease or ingest ends. */
-  constructor(private readonly collect: () => Promise<number | undefined>) {}
+  /**
+   * `collect` is one whole run; it resolves to the time (ms) at which another is worth it. `exact` runs spare nothing that
+   * is unreferenced; others spare what is young.
+   */
+  constructor(private readonly collect: (exact: boolean) => Promise<number | undefined>) {}
 
-  /** Resolves when a run that began after this call has ended. Throws what the run throws. */
+  /** Resolves when an exact run that began after this call has ended. Throws what the run throws. */
   now(): Promise<void> {
+    return this.#start(true);
+  }
+
+  #start(exact: boolean): Promise<void> {
     if (!this.#running) {
-      this.#running = this.#run().finally(() => {
+      this.#running = this.#run(exact).finally(() => {
         this.#running = undefined;
       });
       return this.#running;
@@ -46,15 +53,15 @@ export class Collector {
       () => {
         this.#due = Number.POSITIVE_INFINITY;
         if (Date.now() < time) this.at(time);
-        else this.now().catch((error) => log("error", "garbage collection failed", { error }));
+        else this.#start(false).catch((error) => log("error", "garbage collection failed", { error }));
       },
       Math.min(Math.max(time - Date.now(), 0), FAR),
     );
     this.#timer.unref();
   }
 
-  async #run(): Promise<void> {
-    const next = await this.collect();
+  async #run(exact: boolean): Promise<void> {
+    const next = await this.collect(exact);
     if (next !== undefined) this.at(next);
   }
 

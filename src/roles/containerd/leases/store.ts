@@ -1,5 +1,10 @@
 // Leases: what keeps ingests, blobs and snapshots from the garbage collector while nothing else refers to them yet.
-import type { Lease, LeaseResource, Leases } from "../../../wire/containerd/services.ts";
+import {
+  type Lease,
+  type LeaseResource,
+  type Leases,
+  ServiceError,
+} from "../../../wire/containerd/services.ts";
 import { alreadyExists, invalid, notFound, quote } from "../errors.ts";
 import { labelField, matcher } from "../filters/match.ts";
 import { EXPIRE_LABEL, expiry } from "../gc/labels.ts";
@@ -34,7 +39,7 @@ function checkResource({ id, type }: LeaseResource): void {
   } else if (kind === "snapshots") {
     if (rest.length !== 1 || rest[0] === "") throw invalid(`invalid snapshot resource type ${quote(type)}`);
   } else {
-    throw invalid(`resource type ${quote(type)} not supported yet`);
+    throw new ServiceError("Unimplemented", `resource type ${type} not supported yet: not implemented`);
   }
   if (id === "") throw invalid("resource id must not be empty");
 }
