@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import {
   appendFileSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   rmSync,
@@ -138,6 +139,33 @@ describe("writer", () => {
     expect(statSync(path).size).toBeLessThan(400);
     expect((await all(path)).at(-1)).toBe("line 19\n");
     log.close();
+  });
+});
+
+describe.skipIf(process.getuid?.() !== 0)("a full disk (needs root, for a small tmpfs)", () => {
+  test("output that does not fit is lost with an error; what fits later is whole lines again", async () => {
+    const mount = join(directory, "small");
+    mkdirSync(mount);
+    expect(Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", mount]).exitCode).toBe(0);
+    try {
+      const path = join(mount, "x.log");
+      const filler = join(mount, "filler");
+      writeFileSync(filler, Buffer.alloc(40_000));
+      const log = new JsonLog(path);
+      log.write("stdout", bytes("before\n"));
+      expect(() => log.write("stdout", bytes(`${"x".repeat(99)}\n`.repeat(2000)))).toThrow("ENOSPC");
+      rmSync(filler);
+      log.write("stdout", bytes("after\n"));
+      const lines = await all(path);
+      expect(lines[0]).toBe("before\n");
+      expect(lines.at(-1)).toBe("after\n");
+      expect(lines.slice(1, -1).every((line) => line === `${"x".repeat(99)}\n`)).toBe(true);
+      log.close();
+      log.write("stdout", bytes("too late\n"));
+      expect((await all(path)).at(-1)).toBe("after\n");
+    } finally {
+      Bun.spawnSync(["umount", mount]);
+    }
   });
 });
 

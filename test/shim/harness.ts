@@ -113,6 +113,7 @@ export interface BundleOptions {
   hostPids?: boolean;
   edit?: (spec: Record<string, unknown>) => void;
   stdin?: boolean;
+  ioUid?: number;
   /** Runtime binary; real runc by default. "": our own. */
   binary?: string;
 }
@@ -277,7 +278,7 @@ export class Shim {
       stderr: terminal ? "" : this.fifo("stderr"),
       options: {
         typeUrl: RuncOptions.name,
-        value: encode(RuncOptions, { binaryName: this.options.binary ?? runc! }),
+        value: encode(RuncOptions, { binaryName: this.options.binary ?? runc!, ioUid: this.options.ioUid }),
       },
     });
   }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { decode } from "../../src/wire/ttrpc/codec.ts";
 import { DeleteResponse } from "../../src/wire/ttrpc/messages/task.ts";
@@ -341,6 +341,48 @@ for (const { name, binary, missing } of runtimes) {
       out.close();
       relayed.close();
       await shim.task.delete({ id: "large" });
+    }, 30_000);
+
+    test("a container killed for memory: the event comes before the exit", async () => {
+      const shim = await shimOf("oom", {
+        args: ["/bin/busybox", "sort", "/dev/zero"],
+        edit: (spec) => {
+          (spec["linux"] as Record<string, unknown>)["resources"] = {
+            memory: { limit: 20_000_000 },
+          };
+          (spec["mounts"] as unknown[]).push({
+            destination: "/dev/zero",
+            type: "bind",
+            source: "/dev/zero",
+            options: ["bind"],
+          });
+        },
+      }).start();
+      await shim.create();
+      await shim.task.start({ id: "oom" });
+      expect((await shim.task.wait({ id: "oom" })).exitStatus).toBe(137);
+      await shim.task.delete({ id: "oom" });
+      const mine = () =>
+        here.events.filter(({ event }) => event["containerId"] === "oom").map(({ topic }) => topic);
+      await until("events", () => mine().includes("/tasks/delete"));
+      expect(mine()).toEqual(["/tasks/create", "/tasks/start", "/tasks/oom", "/tasks/exit", "/tasks/delete"]);
+    }, 30_000);
+
+    test("streams belong to the container's root where ids are remapped", async () => {
+      // A runtime that notes what it was given: afterwards the real ones own the streams as they see fit.
+      const note = join(here.directory, "noted");
+      const wrapper = join(here.directory, "noting-runtime");
+      writeFileSync(
+        wrapper,
+        `#!/bin/sh\n[ -e ${note} ] || stat -Lc %u /dev/fd/3 3>&1 > ${note}\nexec ${runc} "$@"\n`,
+      );
+      chmodSync(wrapper, 0o755);
+      const shim = await shimOf("owner", { args: ["/bin/true"], ioUid: 4711, binary: wrapper }).start();
+      const out = shim.reader("stdout");
+      await shim.create();
+      expect(readFileSync(note, "utf8")).toBe("4711\n");
+      out.close();
+      await shim.task.delete({ id: "owner" });
     }, 30_000);
   });
 }

@@ -1,6 +1,7 @@
 // The one container of this shim: its init process, its execs, and what each request does to them.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { log } from "../../observe/log.ts";
 import { traced } from "../../observe/trace.ts";
 import type { JsonLog } from "../../store/jsonlog/writer.ts";
 import { type AnyValue, type Mount, ServiceError } from "../../wire/containerd/services.ts";
@@ -26,6 +27,8 @@ export interface ContainerOptions {
   systemdCgroup: boolean;
   noPivotRoot: boolean;
   noNewKeyring: boolean;
+  /** Who shall own the streams: the container's root, where that is not the host's. */
+  owner: { uid: number; gid: number };
 }
 
 const SIGKILL = 9;
@@ -81,6 +84,7 @@ export class Container {
         jsonLog: this.#jsonLog,
         directory: this.bundle,
         socketName: "init-pty",
+        owner: this.options.owner,
       });
       const pidFile = join(this.bundle, "init.pid");
       rmSync(pidFile, { force: true });
@@ -197,6 +201,7 @@ export class Container {
           direct: false,
           directory: this.bundle,
           socketName: `${execId}-pty`.slice(-90),
+          owner: this.options.owner,
         });
         try {
           writeFileSync(specFile, this.#execSpecs.get(execId)!.value, { mode: 0o600 });
@@ -241,7 +246,12 @@ export class Container {
     const { init } = this;
     return init.exclusively(async () => {
       init.state = next(INIT, init.state, "exit");
-      writeExitRecord(this.bundle, { pid: init.pid, ...exit });
+      try {
+        writeExitRecord(this.bundle, { pid: init.pid, ...exit });
+      } catch (error) {
+        // A full disk: the exit is told all the same, and lost only if the shim dies before it was asked.
+        log("error", "recording the exit failed", { id: this.id, error });
+      }
       // Without a pid namespace of its own the container's other processes outlive init, and hold its streams.
       if (!this.#ownPidNamespace)
         await this.#runtime.run(["kill", "--all", this.id, String(SIGKILL)]).catch(() => {});

@@ -22,6 +22,9 @@ export async function serve(flags: Flags): Promise<number> {
   if (flags.bundle) process.chdir(flags.bundle);
   becomeSubreaper();
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGPIPE"] as const) process.on(signal, () => {});
+  // Whatever goes wrong in one request or stream: the container's keeper stays.
+  process.on("unhandledRejection", (error) => log("error", "unhandled failure", { error }));
+  process.on("uncaughtException", (error) => log("error", "unhandled failure", { error }));
   syscall("fcntl", "the listening socket (descriptor 3)", LISTENER, F_SETFD, FD_CLOEXEC);
 
   const exits = new Exits();

@@ -65,6 +65,7 @@ export class TaskService {
           systemdCgroup: runc.systemdCgroup,
           noPivotRoot: runc.noPivotRoot,
           noNewKeyring: runc.noNewKeyring,
+          owner: { uid: runc.ioUid, gid: runc.ioGid },
         },
         { stdin, stdout, stderr, terminal },
         exits,

@@ -19,6 +19,9 @@ const NEWLINE = 10;
 export class JsonLog {
   #fd: number;
   #size = 0;
+  /** The last write stopped inside a line (ENOSPC). */
+  #torn = false;
+  #closed = false;
   #encoders: Record<LogStream, LineEncoder> = {
     stdout: new LineEncoder("stdout"),
     stderr: new LineEncoder("stderr"),
@@ -60,14 +63,28 @@ export class JsonLog {
     if (text !== "") this.#append(encoder.encode(text));
   }
 
+  /** What comes later is dropped. */
   close(): void {
+    this.#closed = true;
+    this.#release();
+  }
+
+  #release(): void {
     if (this.#fd < 0) return;
     closeSync(this.#fd);
     this.#fd = -1;
   }
 
   #append(bytes: Uint8Array): void {
+    if (this.#closed) return;
+    // A rotation that failed half-way left none open.
+    if (this.#fd < 0) this.#fd = this.#open();
     let rest = bytes;
+    if (this.#torn) {
+      rest = new Uint8Array(bytes.length + 1);
+      rest[0] = NEWLINE;
+      rest.set(bytes, 1);
+    }
     while (rest.length > 0) {
       if (this.#maxSize > 0 && this.#size >= this.#maxSize) this.#rotate();
       let part = rest;
@@ -80,6 +97,7 @@ export class JsonLog {
         const taken = writeSync(this.#fd, part, at);
         at += taken;
         this.#size += taken;
+        this.#torn = part[at - 1] !== NEWLINE;
       }
       rest = rest.subarray(part.length);
     }
@@ -87,7 +105,7 @@ export class JsonLog {
 
   /** path.N-2 → path.N-1, …, path → path.1, oldest first, so that a crash in between loses nothing that should stay. */
   #rotate(): void {
-    closeSync(this.#fd);
+    this.#release();
     const name = (n: number) => (n === 0 ? this.path : `${this.path}.${n}`);
     rmSync(name(this.#maxFile - 1), { force: true });
     for (let n = this.#maxFile - 1; n > 0; n--) {

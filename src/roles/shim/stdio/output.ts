@@ -118,8 +118,9 @@ class FifoGoal {
     try {
       this.#outlet = new Outlet(open(this.path, O_WRONLY | O_NONBLOCK));
     } catch (error) {
-      // ENXIO: nobody reads. ENOENT: the client took its FIFO away.
-      if (!isErrno(error, "ENXIO", "ENOENT")) throw error;
+      // ENXIO: nobody reads. ENOENT: the client took its FIFO away. Nothing here may stop the output's way to the log.
+      if (!isErrno(error, "ENXIO", "ENOENT"))
+        log("warning", "a client's FIFO cannot be opened", { path: this.path, error });
     }
   }
 

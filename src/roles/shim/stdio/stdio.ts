@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Fd } from "../../../../ffi/fd.ts";
 import { setNonBlocking } from "../../../../ffi/fifo.ts";
 import { duplicate } from "../../../../ffi/file.ts";
+import { syscall } from "../../../../ffi/libc.ts";
 import { setWindowSize } from "../../../../ffi/pty.ts";
 import { accept, listenUnix, receiveFds } from "../../../../ffi/socket.ts";
 import type { JsonLog } from "../../../store/jsonlog/writer.ts";
@@ -29,6 +30,7 @@ export interface StdioOptions extends StdioPaths {
   /** Where a console socket may be made, and its name there. */
   directory: string;
   socketName: string;
+  owner: { uid: number; gid: number };
 }
 
 function output(path: string, stream: "stdout" | "stderr", options: StdioOptions): Output {
@@ -66,11 +68,19 @@ export class Stdio {
       } else {
         this.#stdout = output(options.stdout, "stdout", options);
         this.#stderr = output(options.stderr, "stderr", options);
+        this.#own(options.owner);
       }
     } catch (error) {
       void this.close(0);
       throw error;
     }
+  }
+
+  /** With remapped ids the container's root must own its streams, or it could not open /dev/stdout again. */
+  #own({ uid, gid }: { uid: number; gid: number }): void {
+    if (uid === 0 && gid === 0) return;
+    for (const { child } of [this.#input, this.#stdout, this.#stderr].filter((each) => each !== undefined))
+      if (child) syscall("fchown", child.path, child.number, uid, gid);
   }
 
   /** `--console-socket` for the runtime; undefined without a terminal. */
