@@ -19,7 +19,7 @@ export function plainEnvironment(extra: Record<string, string> = {}): Record<str
   const run = process.env["BUNKER_TEST_RUN"];
   return {
     PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    HOME: "/nonexistent",
+    HOME: "/proc/nonexistent",
     LC_ALL: "C.UTF-8",
     TERM: "xterm",
     ...(run ? { BUNKER_TEST_RUN: run } : {}),

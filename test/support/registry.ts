@@ -53,7 +53,7 @@ export async function startRegistry(netns: Netns, port = 5000): Promise<Registry
           `oci:${layout}:latest`,
           `docker://${address}/${reference}`,
         ]),
-        { env: { REGISTRY_AUTH_FILE: "/nonexistent" }, deadline: 120_000 },
+        { env: { REGISTRY_AUTH_FILE: "/proc/nonexistent" }, deadline: 120_000 },
       );
     },
     async [Symbol.asyncDispose]() {

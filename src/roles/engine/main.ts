@@ -39,7 +39,9 @@ export async function engineMain(args: string[], parts: () => Promise<DaemonPart
   rememberCommandLine(args);
   const { runDaemon } = await import("./daemon.ts");
   try {
-    return await runDaemon(config, await parts());
+    const code = await runDaemon(config, await parts());
+    // A call that waits on a shim or a reader would keep the process; nothing of the daemon is left to wait for.
+    process.exit(code);
   } catch (error) {
     return fail(`failed to start daemon: ${(error as Error).message}`);
   }
