@@ -73,5 +73,7 @@ function rendered(table: AnyTable): string {
 
 test("the README shows the tables as they are", () => {
   const readme = readFileSync(join(import.meta.dir, "../../src/roles/shim/README.md"), "utf8");
-  for (const table of Object.values(tables)) expect(readme).toContain(rendered(table));
+  // The formatter pads the cells.
+  const plain = (text: string) => text.replace(/ *\| */g, "|").replace(/-{3,}/g, "---");
+  for (const table of Object.values(tables)) expect(plain(readme)).toContain(plain(rendered(table)));
 });
