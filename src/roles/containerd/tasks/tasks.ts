@@ -12,19 +12,16 @@ import {
   type TaskExit,
   type TaskIO,
   type TaskProcess,
-  type TaskStatus,
   type Tasks,
 } from "../../../wire/containerd/services.ts";
-import { encode, type Message } from "../../../wire/ttrpc/codec.ts";
-import { TOPICS } from "../../../wire/ttrpc/messages/events.ts";
-import type { DeleteResponse, StateResponse } from "../../../wire/ttrpc/messages/task.ts";
-import { STATUS } from "../../../wire/ttrpc/messages/types.ts";
-import { Any, dateOf, timestamp } from "../../../wire/ttrpc/messages/well-known.ts";
+import { encode } from "../../../wire/ttrpc/codec.ts";
+import { Any, dateOf } from "../../../wire/ttrpc/messages/well-known.ts";
 import type { TtrpcServer } from "../../../wire/ttrpc/server.ts";
 import { alreadyExists, notFound } from "../errors.ts";
 import { matcher } from "../filters/match.ts";
 import { checkIdentifier } from "../identifiers.ts";
 import { Bundle, leftBundles, taskDirectory } from "./bundle.ts";
+import { exitOf, processOf, publishEnd, unknownProcess } from "./convert.ts";
 import { serveEvents } from "./event-socket.ts";
 import { passed } from "./failure.ts";
 import { DEFAULT_RUNTIME } from "./runtime.ts";
@@ -55,20 +52,6 @@ interface Task {
   shim: Shim;
   /** Set once the shim has died: how the container ended, after the clean-up. */
   dead?: Promise<TaskExit>;
-}
-
-const STATUS_NAMES = Object.fromEntries(
-  Object.entries(STATUS).map(([name, number]) => [number, name]),
-) as Record<number, TaskStatus>;
-
-function processOf(state: Message<typeof StateResponse>): TaskProcess {
-  const { id, execId, pid, status, stdin, stdout, stderr, terminal, exitStatus, exitedAt } = state;
-  const common = { containerId: id, id: execId, pid, status: STATUS_NAMES[status] ?? "UNKNOWN" };
-  return { ...common, stdin, stdout, stderr, terminal, exitStatus, exitedAt: dateOf(exitedAt) };
-}
-
-function exitOf({ pid, exitStatus, exitedAt }: Message<typeof DeleteResponse>): TaskExit {
-  return { pid, exitStatus, exitedAt: dateOf(exitedAt) ?? new Date(0) };
 }
 
 /** The tasks of one containerd. Starts listening for events and looking for living shims at once. */
@@ -147,18 +130,7 @@ class ShimTasks implements LocalTasks {
       exit = { pid: 0, exitStatus: 137, exitedAt: new Date() };
     }
     bundle.remove();
-    const { pid, exitStatus } = exit;
-    const exitedAt = timestamp(exit.exitedAt.getTime());
-    const publish = (topic: keyof typeof TOPICS, value: Uint8Array) =>
-      this.options.events.publish(namespace, topic, { typeUrl: TOPICS[topic].name, value });
-    await publish(
-      "/tasks/exit",
-      encode(TOPICS["/tasks/exit"], { containerId: id, id, pid, exitStatus, exitedAt }),
-    );
-    await publish(
-      "/tasks/delete",
-      encode(TOPICS["/tasks/delete"], { containerId: id, pid, exitStatus, exitedAt }),
-    );
+    await publishEnd(this.options.events, namespace, id, exit);
     return exit;
   }
 
@@ -315,13 +287,7 @@ class ShimTasks implements LocalTasks {
         } catch (error) {
           // A task that ends meanwhile is no failure of the list; one that does not answer is shown as it is known.
           if (error instanceof ServiceError && error.code === "DeadlineExceeded")
-            return {
-              containerId: shim.id,
-              id: "",
-              pid: 0,
-              status: "UNKNOWN",
-              ...NO_IO,
-            } satisfies TaskProcess;
+            return unknownProcess(shim.id);
           return undefined;
         }
       }),
@@ -437,5 +403,3 @@ class ShimTasks implements LocalTasks {
     this.#tasks.clear();
   }
 }
-
-const NO_IO = { stdin: "", stdout: "", stderr: "", terminal: false, exitStatus: 0 };
