@@ -23,12 +23,13 @@ export interface ImageContent {
   blobs: Descriptor[];
 }
 
-/** The manifest for this machine behind an image's target. Throws NotFound when a document or a fitting one is missing. */
+/** The manifest for this machine (and the indexes that led to it) behind an image's target. Throws NotFound when a document or a fitting one is missing. */
 export async function manifestOf(
   content: ContentStore,
   ns: string,
   target: Descriptor,
-): Promise<{ manifest: Manifest; blobs: Descriptor[] }> {
+): Promise<{ manifest: Manifest; blobs: Descriptor[]; indexes: Descriptor[] }> {
+  const indexes: Descriptor[] = [];
   let at = target;
   let index = target.mediaType;
   while (isIndex(index)) {
@@ -36,11 +37,12 @@ export async function manifestOf(
     const [fitting] = matchPlatform(hostPlatform, manifests);
     if (!fitting)
       throw new ServiceError("NotFound", `no match for platform in manifest ${at.digest}: not found`);
+    indexes.push(at);
     at = plain(fitting);
     index = at.mediaType;
   }
   const manifest = Manifest.parse(await document(content, ns, at));
-  return { manifest, blobs: [at, plain(manifest.config), ...manifest.layers.map(plain)] };
+  return { manifest, blobs: [at, plain(manifest.config), ...manifest.layers.map(plain)], indexes };
 }
 
 /** Manifest and config for this machine. */

@@ -25,7 +25,7 @@ const list: Command = {
     const rows: string[][] = [];
     for (const { name, target, labels } of all) {
       const size = await manifestOf(content, ns, target).then(
-        ({ blobs }) => binarySize(sum(blobs)),
+        ({ blobs, indexes }) => binarySize(sum([...indexes, ...blobs])),
         () => "-",
       );
       const platforms = await platformsOf(content, ns, target).catch(() => []);
@@ -45,16 +45,16 @@ async function checked({ content, snapshots }: Services, ns: string, snapshotter
   } catch {
     return { status: "unavailable (0/?)", size: "0.0 B/?", unpacked: false, available: false };
   }
+  // What counts is below the manifest: its config and layers.
+  const required = blobs.slice(1);
   const there: typeof blobs = [];
-  for (const blob of blobs.slice(1)) {
+  for (const blob of required) {
     await content.info(ns, blob.digest).then(
       () => there.push(blob),
       () => {},
     );
   }
-  // As containerd counts: everything below the manifest's own document, and its sizes with it.
-  const all = blobs.length - 1;
-  const whole = there.length === all;
+  const whole = there.length === required.length;
   const unpacked =
     whole &&
     (await contentOf(content, ns, image.target).then(
@@ -71,10 +71,9 @@ async function checked({ content, snapshots }: Services, ns: string, snapshotter
       },
       () => false,
     ));
-  const held = [blobs[0]!, ...there];
   return {
-    status: `${whole ? "complete" : "incomplete"} (${there.length}/${all})`,
-    size: `${binarySize(sum(held))}/${binarySize(sum(blobs))}`,
+    status: `${whole ? "complete" : "incomplete"} (${there.length}/${required.length})`,
+    size: `${binarySize(sum(there))}/${binarySize(sum(required))}`,
     unpacked,
     available: true,
   };
