@@ -125,7 +125,9 @@ async function make(room: Room, making: Making): Promise<Container> {
   let prepared = false;
   disk.create(id);
   try {
-    const mounts = await step("snapshot", snapshotter.prepare(engine.namespace, id, image.chainId));
+    // A root for the garbage collector: containerd knows of the container only while its task lives.
+    const labels = { "containerd.io/gc.root": new Date().toISOString() };
+    const mounts = await step("snapshot", snapshotter.prepare(engine.namespace, id, image.chainId, labels));
     prepared = true;
     markAsContainer(writableLayer(mounts));
     const settled = settleMounts({
