@@ -9,6 +9,7 @@ import { releaseNetworks } from "./network.ts";
 import { removeContainer } from "./remove.ts";
 import { restartDelay, STEADY_RUN } from "./restart-policy.ts";
 import { containerEvent, persist, type Room } from "./room.ts";
+import { unmountSharedShm } from "./shareable-shm.ts";
 import { launch } from "./start.ts";
 import type { ExitInfo } from "./state.ts";
 import { fromGoTime } from "./time.ts";
@@ -89,6 +90,7 @@ async function release(
   await gone("task delete", engine.services.tasks.delete(engine.namespace, container.id));
   await gone("container record", engine.services.containers.delete(engine.namespace, container.id));
   streams.close();
+  unmountSharedShm(container);
 }
 
 function removeLater(room: Room, container: Container): void {

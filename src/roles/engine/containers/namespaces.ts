@@ -3,6 +3,7 @@ import { badRequest, conflict } from "../errors.ts";
 import type { NamespaceSource, SpecInput } from "../oci/spec.ts";
 import type { Container } from "./container.ts";
 import type { Room } from "./room.ts";
+import { sharedShmPath } from "./shareable-shm.ts";
 
 function runningPid(room: Room, container: Container, reference: string, what: string): number {
   const other = room.registry.get(reference);
@@ -43,7 +44,7 @@ export function containerNamespaces(
         ? { path: `/proc/${runningPid(room, container, sharedNetwork.container, "network")}/ns/uts` }
         : "private";
   const donor = container.joins(host.IpcMode);
-  let sharedShm: string | undefined;
+  let sharedShm = host.IpcMode === "shareable" ? sharedShmPath(container) : undefined;
   if (donor) {
     const other = room.registry.get(donor.container);
     if (other.host.IpcMode === "private" || other.host.IpcMode === "none") {
@@ -51,7 +52,8 @@ export function containerNamespaces(
         `can't join IPC of container ${other.id}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)`,
       );
     }
-    sharedShm = `/proc/${runningPid(room, container, donor.container, "IPC")}/root/dev/shm`;
+    runningPid(room, container, donor.container, "IPC");
+    sharedShm = sharedShmPath(other);
   }
   return {
     namespaces: {

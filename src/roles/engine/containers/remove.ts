@@ -9,6 +9,7 @@ import { cancelRestart, killHard, markStopped } from "./kill.ts";
 import { step } from "./mailbox.ts";
 import { releaseNetworks } from "./network.ts";
 import { containerEvent, persist, type Room, snapshotterOf } from "./room.ts";
+import { unmountSharedShm } from "./shareable-shm.ts";
 import { anonymousVolumes, removeAnonymousVolumes } from "./volumes.ts";
 
 export interface RemoveOptions {
@@ -78,6 +79,7 @@ async function takeApart(room: Room, container: Container, volumes: boolean): Pr
   await removeSnapshot(room, container.id);
   room.execs.containerRemoved(container.id);
   rmSync(container.places.bundle, { recursive: true, force: true });
+  unmountSharedShm(container);
   room.disk.remove(container.id);
   room.registry.delete(container);
   container.streams.close();

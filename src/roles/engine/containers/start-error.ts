@@ -29,7 +29,11 @@ function withPrefix(prefix: string, text: string): string {
  * Runtime errors, moby's way (daemon/errors.go): the command cannot be found (127) or run (126), a mount of the wrong kind (127).
  * @param subject "failed to create task for container: " or "" for an exec
  */
-export function runtimeFailure(error: ServiceError, subject: string): { error: ApiError; exitCode: number } {
+export function runtimeFailure(
+  error: ServiceError,
+  subject: string,
+  otherwise = UNKNOWN,
+): { error: ApiError; exitCode: number } {
   const text = withPrefix(subject, sentence(error));
   const lower = text.toLowerCase();
   if (MISSING_COMMAND.some((words) => lower.includes(words))) {
@@ -46,7 +50,7 @@ export function runtimeFailure(error: ServiceError, subject: string): { error: A
       exitCode: NOT_FOUND,
     };
   }
-  return { error: new ApiError(500, text, { cause: error }), exitCode: UNKNOWN };
+  return { error: new ApiError(500, text, { cause: error }), exitCode: otherwise };
 }
 
 /** What a failed start of a container becomes. */

@@ -21,6 +21,7 @@ import { allocateNetworks, releaseNetworks } from "./network.ts";
 import { removeContainer } from "./remove.ts";
 import { containerEvent, persist, type Room, snapshotterOf } from "./room.ts";
 import { openRootfs, readInRoot } from "./rootfs.ts";
+import { mountSharedShm, unmountSharedShm } from "./shareable-shm.ts";
 import { startFailure } from "./start-error.ts";
 import { prepareMounts } from "./volumes.ts";
 import { watchExit } from "./watch.ts";
@@ -81,6 +82,7 @@ async function attempt(room: Room, container: Container): Promise<void> {
   const mounts = await step("snapshot", snapshotterOf(room).mounts(engine.namespace, container.id));
   const user = await settle(room, container, mounts);
   const endpoints = await step("network", allocateNetworks(room, container));
+  if (container.host.IpcMode === "shareable") mountSharedShm(container);
   writeEtcFiles(container, endpoints, engine.config);
   const { record, host } = container;
   const spec = buildSpec({
@@ -203,4 +205,5 @@ async function undo(room: Room, container: Container): Promise<void> {
   }
   await quietly("container record", containers.delete(engine.namespace, container.id));
   await releaseNetworks(room, container);
+  unmountSharedShm(container);
 }

@@ -51,8 +51,9 @@ export async function startExecRequest(room: Room, hijack: Hijack): Promise<void
     await startExec(room, exec, request, terminal);
   } catch (error) {
     const text = Buffer.from(`${(error as Error).message}\r\n`);
-    connection.end(terminal ? text : frame("stdout", text));
-    connection.resume();
+    connection.write(terminal ? text : frame("stdout", text));
+    streams.close();
+    await serving;
     return;
   }
   const outcome = await serving;

@@ -9,13 +9,14 @@ import { notRunning } from "../containers/kill.ts";
 import { step } from "../containers/mailbox.ts";
 import { containerEvent, type Room } from "../containers/room.ts";
 import { runtimeFailure } from "../containers/start-error.ts";
-import { ApiError, badRequest, conflict } from "../errors.ts";
+import { ApiError, badRequest, conflict, toApiError } from "../errors.ts";
 import { PROCESS_TYPE_URL, specBytes } from "../oci/spec.ts";
 import { parseDetachKeys } from "../streams/detach-keys.ts";
 import { Exec } from "./exec.ts";
 import { execProcess } from "./process.ts";
 
-const NO_ANSWER = 128;
+/** docker's code for an exec that could not be started, when the command was not the reason. */
+const NOT_STARTED = 126;
 
 function checkRunning(container: Container): void {
   const { state } = container;
@@ -57,7 +58,8 @@ export function checkStart(exec: Exec): void {
 
 /**
  * Starts the process. With `attached` its streams are open when this resolves; clients attach to `exec.streams` before.
- * ApiError with docker's words when it cannot be started; the exec then has the exit code 126, 127 or 128.
+ * ApiError with docker's words when it cannot be started; the exec then has the exit code 126 or 127, and its streams are
+ * left for the caller to close, who may have something to say in them.
  */
 export async function startExec(
   room: Room,
@@ -94,18 +96,11 @@ export async function startExec(
   } catch (error) {
     const failure =
       error instanceof ServiceError
-        ? runtimeFailure(error, "")
-        : {
-            error:
-              error instanceof ApiError
-                ? error
-                : new ApiError(500, (error as Error).message, { cause: error }),
-            exitCode: NO_ANSWER,
-          };
+        ? runtimeFailure(error, "", NOT_STARTED)
+        : { error: toApiError(error), exitCode: NOT_STARTED };
     exec.exited(failure.exitCode);
     exec.running = false;
     room.execs.finished(exec);
-    exec.streams?.close();
     exec.streams?.removeFifos();
     if (added) await tasks.deleteProcess(engine.namespace, container.id, exec.id).catch(() => {});
     throw failure.error;

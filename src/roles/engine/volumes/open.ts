@@ -78,7 +78,8 @@ class LocalVolumes implements VolumeStore {
       options,
       anonymous,
     };
-    mkdirSync(volume.mountpoint, { recursive: true, mode: 0o701 });
+    mkdirSync(join(this.root, name), { recursive: true, mode: 0o701 });
+    mkdirSync(volume.mountpoint, { recursive: true, mode: 0o755 });
     // The record is the promise; it comes last.
     const { createdAt, labels } = volume;
     writeAtomic(

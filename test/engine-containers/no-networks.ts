@@ -1,0 +1,30 @@
+// A network part without networks: only host, none and other containers' can be joined.
+import { NetworkError, type NetworkInfo, type Networks } from "../../src/roles/engine/network/types.ts";
+
+const known: NetworkInfo[] = (["host", "none"] as const).map((name) => ({
+  id: (name === "host" ? "a" : "b").repeat(64),
+  name,
+  driver: name === "host" ? "host" : "null",
+  created: new Date(0),
+  internal: false,
+  options: {},
+  labels: {},
+  endpoints: [],
+}));
+
+export const noNetworks: Networks = {
+  async start() {},
+  list: () => known,
+  get(name) {
+    const found = known.find((network) => network.name === name || network.id === name);
+    if (!found) throw new NetworkError(`network ${name} not found`, 404);
+    return found;
+  },
+  create: () => Promise.reject(new NetworkError("no networks here", 400)),
+  remove: () => Promise.reject(new NetworkError("no networks here", 400)),
+  allocate: () => Promise.reject(new NetworkError("no networks here", 400)),
+  async attach() {},
+  async release() {},
+  endpoints: () => [],
+  async stop() {},
+};
