@@ -19,6 +19,7 @@ async function openContainerd(config: EngineConfig, address: string): Promise<Co
     root: join(config.dataRoot, "containerd"),
     state: join(config.execRoot, "containerd"),
     address,
+    downloadAttempts: config.maxDownloadAttempts,
     // A task's bundle is the directory that the founding article shows: config.json beside the FIFOs.
     bundle: (namespace, id) =>
       namespace === config.containerdNamespace

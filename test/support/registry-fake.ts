@@ -30,8 +30,8 @@ export function fakeRegistry(images: Record<string, FakeImage>): Server<undefine
       config: { Cmd: ["sh"] },
       rootfs: { type: "layers", diff_ids: [image.diffId ?? layer.digest] },
     });
-    blobs.set(layer.digest, { bytes: image.layer, send: image.send });
-    blobs.set(sha256(config), { bytes: config });
+    blobs.set(`${name}:${layer.digest}`, { bytes: image.layer, send: image.send });
+    blobs.set(`${name}:${sha256(config)}`, { bytes: config });
     const manifest = json({
       schemaVersion: 2,
       mediaType: "application/vnd.oci.image.manifest.v1+json",
@@ -68,7 +68,7 @@ export function fakeRegistry(images: Record<string, FakeImage>): Server<undefine
           },
         });
       }
-      const blob = blobs.get(what ?? "");
+      const blob = blobs.get(`${name}:${what}`);
       if (!blob)
         return Response.json(
           { errors: [{ code: "BLOB_UNKNOWN", message: "blob unknown" }] },

@@ -5,6 +5,7 @@ import { tryLock } from "../../../ffi/flock.ts";
 import { answersUnix } from "../../../ffi/socket.ts";
 import { socketPath } from "../../wire/containerd/address.ts";
 import type { Services } from "../../wire/containerd/services.ts";
+import { defaultRetry } from "../../wire/distribution/retry.ts";
 import { LocalContainers } from "./containers/store.ts";
 import { BlobFiles } from "./content/blobs.ts";
 import { Ingests } from "./content/ingests.ts";
@@ -34,6 +35,8 @@ export interface ContainerdOptions {
   address: string;
   /** Where a task's bundle lies; default `<state>/io.containerd.runtime.v2.task/<ns>/<id>`. */
   bundle?: (ns: string, id: string) => string;
+  /** How often a download is tried in all. */
+  downloadAttempts?: number;
 }
 
 export interface Containerd {
@@ -100,7 +103,12 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
       diff,
       transfer: createTransfer(
         { content, images, snapshots, leases, diff },
-        { applyStream: diff.applyStream },
+        {
+          applyStream: diff.applyStream,
+          ...(options.downloadAttempts
+            ? { retry: { ...defaultRetry, attempts: options.downloadAttempts } }
+            : {}),
+        },
       ),
     };
     gc.soon();
