@@ -4,6 +4,7 @@ import { rmSync } from "node:fs";
 import { log } from "../../../observe/log.ts";
 import type { TaskProcess } from "../../../wire/containerd/services.ts";
 import { Container } from "./container.ts";
+import { attachEngineLog } from "./engine-log.ts";
 import { containerExited } from "./exit.ts";
 import { releaseNetworks } from "./network.ts";
 import { removeContainer, removeSnapshot } from "./remove.ts";
@@ -103,6 +104,7 @@ function takeUp(room: Room, container: Container, task: TaskProcess): void {
   container.run++;
   try {
     container.streams.makeFifos();
+    attachEngineLog(room, container);
     container.streams.open();
     container.streamsOpened();
   } catch (error) {

@@ -41,14 +41,20 @@ export function checkLogOptions(driver: string, options: Readonly<Record<string,
   }
 }
 
-/** What the shim is told; nothing when the container has no log. */
+/** When the log is rotated. */
+export function logLimits(container: Container): { maxSize: number; maxFile: number } {
+  const options = container.host.LogConfig.Config;
+  return { maxSize: parseSize(options["max-size"] ?? "-1"), maxFile: Number(options["max-file"] ?? "1") };
+}
+
+/** What our shim is told; nothing when the container has no log. */
 export function logAnnotations(container: Container): Record<string, string> {
   if (!container.logs) return {};
-  const options = container.host.LogConfig.Config;
+  const { maxSize, maxFile } = logLimits(container);
   return {
     "bunker.log.driver": "json-file",
     "bunker.log.path": container.record.LogPath,
-    "bunker.log.max-size": String(parseSize(options["max-size"] ?? "-1")),
-    "bunker.log.max-file": options["max-file"] ?? "1",
+    "bunker.log.max-size": String(maxSize),
+    "bunker.log.max-file": String(maxFile),
   };
 }

@@ -12,6 +12,7 @@ import { parseSecurityOptions } from "../oci/security.ts";
 import { buildSpec, SPEC_TYPE_URL, specBytes } from "../oci/spec.ts";
 import { type ContainerUser, resolveUser } from "../oci/user.ts";
 import type { Container } from "./container.ts";
+import { attachEngineLog, shimLogs } from "./engine-log.ts";
 import { etcMounts, hostnameOf, writeEtcFiles } from "./etc-files.ts";
 import { logAnnotations } from "./log-options.ts";
 import { step } from "./mailbox.ts";
@@ -23,6 +24,7 @@ import { containerEvent, persist, type Room, snapshotterOf } from "./room.ts";
 import { openRootfs, readInRoot } from "./rootfs.ts";
 import { mountSharedShm, unmountSharedShm } from "./shareable-shm.ts";
 import { startFailure } from "./start-error.ts";
+import { goNow } from "./time.ts";
 import { prepareMounts } from "./volumes.ts";
 import { watchExit } from "./watch.ts";
 
@@ -100,12 +102,13 @@ async function attempt(room: Room, container: Container): Promise<void> {
     cgroupParent: host.CgroupParent || engine.config.cgroupParent || "/docker",
     defaultUlimits: engine.config.defaultUlimits,
     security: parseSecurityOptions(host.SecurityOpt, engine.config),
-    annotations: logAnnotations(container),
+    annotations: shimLogs(room, container) ? logAnnotations(container) : {},
     allCapabilities: ownCapabilities(),
     arch: ARCH,
   });
   await register(room, container, specBytes(spec));
   container.streams.makeFifos();
+  attachEngineLog(room, container);
   container.streams.open();
   const { pid } = await step(
     "task create",
@@ -116,9 +119,11 @@ async function attempt(room: Room, container: Container): Promise<void> {
     }),
   );
   await connect(room, endpoints, pid);
+  // Before the call, which a short-lived process may outrun.
+  const startedAt = goNow();
   await step("task start", engine.services.tasks.start(engine.namespace, container.id));
   container.streamsOpened();
-  container.state.setRunning(pid);
+  container.state.setRunning(pid, startedAt);
   record.HasBeenStartedBefore = true;
   persist(room, container);
   containerEvent(room, container, "start");

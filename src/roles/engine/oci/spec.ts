@@ -20,7 +20,8 @@ import { defaultSeccomp, parseProfile, resolveProfile, type SeccompContext } fro
 import type { SecurityOptions } from "./security.ts";
 import type { ContainerUser } from "./user.ts";
 
-export const OCI_VERSION = "1.2.1";
+/** The oldest that has everything we write: some runtimes (crun 1.8) refuse what is newer than themselves. */
+export const OCI_VERSION = "1.0.2";
 /** containerd's typeurl name for a spec. */
 export const SPEC_TYPE_URL = "types.containerd.io/opencontainers/runtime-spec/1/Spec";
 /** containerd's typeurl name for the process of an exec. */
