@@ -52,6 +52,11 @@ export const groups: readonly Entry<Group>[] = [
 
 export const singles: readonly Entry<Command>[] = [
   {
+    names: ["run"],
+    about: "run a container",
+    load: async () => (await import("./commands/run.ts")).run,
+  },
+  {
     names: ["version"],
     about: "print the client and server versions",
     load: async () => (await import("./commands/version.ts")).versionCommand,

@@ -3,6 +3,7 @@ import { ServiceError } from "../../../wire/containerd/services.ts";
 import { type Command, type Group, QUIET, UsageError } from "../command.ts";
 import { parseSignal } from "../signal.ts";
 import { NARROW, table, WIDE } from "../table.ts";
+import { exec, start } from "./run.ts";
 
 /** Set by ctr and nerdctl from the image's configuration. */
 const STOP_SIGNAL = "io.containerd.image.config.stop-signal";
@@ -149,4 +150,7 @@ const resume: Command = {
   },
 };
 
-export const tasks: Group = { about: "manage tasks", commands: [remove, list, kill, pause, ps, resume] };
+export const tasks: Group = {
+  about: "manage tasks",
+  commands: [remove, exec, list, kill, pause, ps, resume, start],
+};
