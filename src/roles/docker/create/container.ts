@@ -41,6 +41,7 @@ export async function createContainer(
   if (!["always", "missing", "never"].includes(policy)) {
     throw new Error(`invalid pull option: '${policy}': must be one of "always", "missing" or "never"`);
   }
+  if (!ID.test(image)) parseTagged(image);
   const idFile = flags.string("cidfile");
   checkIdFile(idFile);
   const { client } = cli;

@@ -34,13 +34,14 @@ export function rawInput(): () => void {
   };
 }
 
-/** Tells the engine our terminal's size, now and at every change. `path`: "/containers/ID" or "/exec/ID". */
-export function followSize(client: EngineClient, path: string): () => void {
-  const tell = async (): Promise<boolean> => {
+/** Tells the engine our terminal's size, now and at every change. `path`: "/containers/ID" or "/exec/ID". `redraw`: the process
+ * has been running for a while and shall show its screen again. */
+export function followSize(client: EngineClient, path: string, redraw = false): () => void {
+  const tell = async (more = 0): Promise<boolean> => {
     const size = terminalSize();
     if (!size) return true;
     try {
-      await client.done("POST", `${path}/resize`, { query: { h: size[0], w: size[1] } });
+      await client.done("POST", `${path}/resize`, { query: { h: size[0] + more, w: size[1] + more } });
       return true;
     } catch {
       return false;
@@ -48,6 +49,8 @@ export function followSize(client: EngineClient, path: string): () => void {
   };
   // The process may be a moment from its start: the engine refuses until then.
   const first = async () => {
+    // A program draws its screen anew only when the size changes.
+    if (redraw) await tell(1);
     for (let attempt = 1; attempt <= 10 && !(await tell()); attempt++) await Bun.sleep(10 * attempt);
   };
   void first();

@@ -61,7 +61,7 @@ class Run {
       case "continue":
         throw new Continue();
       case "print":
-        this.out += print(this.#guarded(node, scope));
+        this.out += shown(node.value, this.#guarded(node, scope));
         return;
       case "assign": {
         const value = this.#guarded(node, scope);
@@ -152,8 +152,10 @@ class Run {
       }
       case "method": {
         const method = this.#value(expression.of, scope);
-        // In a table's header row the column's title stands for the method.
-        if (typeof method === "string" && this.functions !== standard) return method;
+        // In a table's header row the argument is the title: a label's name.
+        if (typeof method === "string" && this.functions !== standard) {
+          return this.#value(expression.args[0]!, scope);
+        }
         if (typeof method !== "function") throw new TemplateError("can't give argument to non-function");
         return (method as TemplateFunction)(...expression.args.map((arg) => this.#value(arg, scope)));
       }
@@ -173,6 +175,18 @@ class Run {
     }
     return value;
   }
+}
+
+const NIL_MAPS =
+  /^(Labels|Volumes|PortBindings|Options|DriverOpts|Data|Sysctls|Ports|Networks|Annotations|Tmpfs|StorageOpt)$/;
+const NIL_POINTERS =
+  /^(Init|MemorySwappiness|OomKillDisable|PidsLimit|Healthcheck|IPAMConfig|StopTimeout|Health|SizeRw|SizeRootFs|Config|Server)$/;
+
+// JSON has one null where Go has nil slices, maps and pointers, which print differently: the field's name tells which.
+function shown(expression: Expression, value: Value): string {
+  if (value !== null || expression.kind !== "field") return print(value);
+  if (NIL_POINTERS.test(expression.name)) return "<nil>";
+  return NIL_MAPS.test(expression.name) ? "map[]" : "[]";
 }
 
 function lookup(scope: Scope, name: string): Value {

@@ -8,9 +8,10 @@ import { beginWait } from "../session/wait.ts";
 
 function check(container: ContainerInspect): void {
   const { State: state } = container;
-  if (!state.Running) throw new Error("cannot attach to a stopped container, start it first");
-  if (state.Paused) throw new Error("cannot attach to a paused container, unpause it first");
-  if (state.Restarting) throw new Error("cannot attach to a restarting container, wait until it is running");
+  if (!state.Running) throw new Error("You cannot attach to a stopped container, start it first");
+  if (state.Paused) throw new Error("You cannot attach to a paused container, unpause it first");
+  if (state.Restarting)
+    throw new Error("You cannot attach to a restarting container, wait until it is running");
 }
 
 export const attach: Command = {
@@ -49,7 +50,7 @@ export const attach: Command = {
         },
       });
       if (tty && stdin) undo.push(rawInput());
-      if (tty) undo.push(followSize(client, `/containers/${id}`));
+      if (tty) undo.push(followSize(client, `/containers/${id}`, true));
       const end = await stream(connection, { tty, stdin, stdout: true, stderr: true, detachKeys });
       if (end === "detached") throw new ExitError(1, "read escape sequence");
     } finally {

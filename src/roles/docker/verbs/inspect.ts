@@ -102,8 +102,11 @@ export const inspect: Command = {
   async run(invocation) {
     const type = invocation.flags.string("type");
     if (type === "") return inspectAll(invocation, kinds);
-    if (!(kinds as string[]).includes(type))
-      throw new Error(`${JSON.stringify(type)} is not a valid value for --type`);
+    if (!(kinds as string[]).includes(type)) {
+      throw new Error(
+        `unknown type: ${JSON.stringify(type)}: must be one of ${kinds.map((kind) => JSON.stringify(kind)).join(", ")}`,
+      );
+    }
     return inspectAll(invocation, [type as Kind]);
   },
 };

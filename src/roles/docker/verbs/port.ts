@@ -24,8 +24,7 @@ export const port: Command = {
         );
       }
       const bindings = ports[`${number}/${proto}`];
-      if (!bindings?.length)
-        throw new Error(`Error: No public port '${number}/${proto}' published for ${name}`);
+      if (!bindings?.length) throw new Error(`Error: No public port '${wanted}' published for ${name}`);
       cli.out(bindings.map((binding) => `${address(binding.HostIp, binding.HostPort)}\n`).join(""));
       return 0;
     }

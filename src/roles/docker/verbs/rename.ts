@@ -1,4 +1,5 @@
 import type { Command } from "../command.ts";
+import { reason } from "../errors.ts";
 
 export const rename: Command = {
   use: "CONTAINER NEW_NAME",
@@ -9,7 +10,13 @@ export const rename: Command = {
   async run({ cli, args }) {
     const [container = "", name = ""] = args.map((one) => one.trim());
     if (container === "" || name === "") throw new Error("Error: Neither old nor new names may be empty");
-    await cli.client.done("POST", `/containers/${encodeURIComponent(container)}/rename`, { query: { name } });
+    try {
+      await cli.client.done("POST", `/containers/${encodeURIComponent(container)}/rename`, {
+        query: { name },
+      });
+    } catch (error) {
+      throw new Error(`${reason(error)}\nError: failed to rename container named ${container}`);
+    }
     return 0;
   },
 };

@@ -75,7 +75,7 @@ export const start: Command = {
       },
       (line) => cli.err(line),
     );
-    if (code !== 0) throw new ExitError(1, `failed to start containers: ${failed.join(", ")}`);
+    if (code !== 0) throw new ExitError(1, `Error: failed to start containers: ${failed.join(", ")}`);
     return 0;
   },
 };
