@@ -3,7 +3,7 @@
 // every millisecond of the runtime is spent before the container starts. docs: README.md beside this file.
 import { type Arch, machines, type SyscallName } from "../../ffi/arch/index.ts";
 import { ERRNO } from "../../ffi/errno.ts";
-import { FIRST_RECORD, POOL_ADDRESS, RECORD } from "./machine/layout.ts";
+import { FIRST_RECORD, HEAD, HEAD_ADDRESS, POOL_ADDRESS, RECORD } from "./machine/layout.ts";
 
 const KIND = { slot: 1, address: 2, constant: 3 } as const;
 
@@ -154,6 +154,11 @@ export class Plan {
     return new Slot(name, offset);
   }
 
+  /** The address of a slot's cell, for calls that write to it. */
+  addressOf(slot: Slot): Address {
+    return new Address(slot.offset, slot.name);
+  }
+
   /** An array of pointers into the pool, NULL-terminated: argv, envp. */
   pointers(text: string, to: readonly Address[]): Address {
     const offset = this.#reserve(8 * (to.length + 1));
@@ -204,6 +209,26 @@ export class Plan {
     // close(-1) is the cheapest call that always fails; its EBADF is not shown.
     const name = `refuse ${JSON.stringify(message)}: close`;
     this.#add(this.#nr.close, name, [-1], { why: () => message });
+  }
+
+  /** The stack as the kernel left it at the start: argc, argv, envp. */
+  get stackPointer(): Slot {
+    return new Slot("sp", HEAD_ADDRESS + HEAD.stack - POOL_ADDRESS);
+  }
+
+  /** into = the 64 bits at the address that a slot holds. The next record's argument is overwritten with that address. */
+  load(into: Slot, pointer: Slot): void {
+    const next = FIRST_RECORD + (this.records.length + 1) * RECORD.size;
+    this.set(new Address(next + RECORD.args - POOL_ADDRESS, "next record's argument"), pointer);
+    this.set(into, new Slot(`*${pointer.name}`, 0));
+  }
+
+  /** Stores a value's 64 bits at a pool address that a slot holds. */
+  store(pointer: Slot, value: Arg): void {
+    const next = FIRST_RECORD + (this.records.length + 1) * RECORD.size;
+    // The record's result address is the lower half of the cell written; the upper half, its `ok` jump, stays 0.
+    this.set(new Address(next + RECORD.into - POOL_ADDRESS, "next record's result"), pointer);
+    this.compute(value, -1, 0, 0);
   }
 
   /** Goes on at the label. */

@@ -1,7 +1,9 @@
 // --console-socket: the caller listens there for the console's master.
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM } from "../../../../ffi/constants/unix.ts";
+import { errnoText, SyscallError } from "../../../../ffi/errno.ts";
 import { Fd } from "../../../../ffi/fd.ts";
 import { syscall } from "../../../../ffi/libc.ts";
+import { RuntimeError } from "../errors.ts";
 
 /** A connection to the socket at `path`. man 7 unix */
 export function connectConsole(path: string): Fd {
@@ -15,7 +17,8 @@ export function connectConsole(path: string): Fd {
     syscall("connect", path, fd.number, address, address.length);
   } catch (error) {
     fd.close();
-    throw error;
+    if (!(error instanceof SyscallError)) throw error;
+    throw new RuntimeError(`dial unix ${path}: connect: ${errnoText(error.errno)}`);
   }
   return fd;
 }

@@ -1,15 +1,16 @@
 // `run -t` and `exec -t` in the foreground: the caller's terminal in raw mode, tied to the container's pty.
 
 import { NR } from "../../../../ffi/arch/index.ts";
-import { F_GETFL, F_SETFL, O_NONBLOCK } from "../../../../ffi/constants/fcntl.ts";
+import { F_GETFL, F_SETFL, O_NONBLOCK, O_RDWR } from "../../../../ffi/constants/fcntl.ts";
 import { TCGETS, TCSETS } from "../../../../ffi/constants/tty.ts";
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM } from "../../../../ffi/constants/unix.ts";
-import { ERRNO } from "../../../../ffi/errno.ts";
+import { ERRNO, errnoText, SyscallError } from "../../../../ffi/errno.ts";
 import { Fd } from "../../../../ffi/fd.ts";
-import { write } from "../../../../ffi/file.ts";
+import { open, write } from "../../../../ffi/file.ts";
 import { rawSyscall, syscall } from "../../../../ffi/libc.ts";
 import { setWindowSize, windowSize } from "../../../../ffi/pty.ts";
 import { receiveFds } from "../../../../ffi/socket.ts";
+import { RuntimeError } from "../errors.ts";
 
 export interface TerminalEnd {
   /** Copies the caller's window size. */
@@ -25,8 +26,9 @@ export interface OwnTerminal {
   attach(): TerminalEnd;
 }
 
-/** Throws when stdin is no terminal: there would be nothing to tie the container's to. */
+/** Throws when this process has no terminal at all: there would be nothing to tie the container's to. */
 export function openTerminal(): OwnTerminal {
+  const tty = callersTerminal();
   const pair = new Int32Array(2);
   syscall("socketpair", "console", AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
   const local = new Fd(pair[0]!, "console");
@@ -38,18 +40,32 @@ export function openTerminal(): OwnTerminal {
       local.close();
       const master = received?.fds[0];
       if (!master) throw new Error("the container sent no console");
-      return relay(master);
+      return relay(master, tty);
     },
   };
 }
 
-function relay(master: Fd): TerminalEnd {
+/** Which of stdio is a terminal, or the controlling one. */
+function callersTerminal(): number {
+  const settings = new Uint8Array(64);
+  const own = [0, 1, 2].find((fd) => rawSyscall(NR.ioctl, fd, TCGETS, settings) === 0);
+  if (own !== undefined) return own;
+  try {
+    return open("/dev/tty", O_RDWR).release();
+  } catch (error) {
+    throw new RuntimeError(
+      `open /dev/tty: ${error instanceof SyscallError ? errnoText(error.errno) : error}`,
+    );
+  }
+}
+
+function relay(master: Fd, tty: number): TerminalEnd {
   const flags = syscall("fcntl", "console", master.number, F_GETFL, 0);
   syscall("fcntl", "console", master.number, F_SETFL, flags | O_NONBLOCK);
-  const restore = rawMode(0);
+  const restore = rawMode(tty);
   const resize = () => {
     try {
-      const { columns, rows } = windowSize(0);
+      const { columns, rows } = windowSize(tty);
       setWindowSize(master, columns, rows);
     } catch {
       // stdin is no terminal, or the container has just ended.

@@ -71,9 +71,9 @@ export function addConsole(context: Context, options: Console): void {
 
 /** One sendmsg with the descriptor as SCM_RIGHTS and a name as payload, as runc sends it. man 3 cmsg */
 function sendMaster({ plan, fds }: Context, master: Slot): void {
-  const name = plan.string("/dev/pts/ptmx");
+  const name = plan.string("/dev/ptmx");
   const vector = new Uint8Array(16);
-  new DataView(vector.buffer).setBigUint64(8, 13n, true); // iov_len
+  new DataView(vector.buffer).setBigUint64(8, 9n, true); // iov_len
   const iov = plan.bytes("iov", vector);
   plan.pointer(iov.offset, name);
   const control = new Uint8Array(24);

@@ -2,7 +2,7 @@
 import { arch } from "../../../../ffi/arch/index.ts";
 import { O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../../../ffi/constants/fcntl.ts";
 import { CLOSE_RANGE_CLOEXEC } from "../../../../ffi/constants/sched.ts";
-import { Address, bits, Constant, type Label, Plan } from "../../../launcher/plan.ts";
+import { bits, Constant, type Label, Plan } from "../../../launcher/plan.ts";
 import type { Hook } from "../../../spec/oci/runtime.ts";
 import type { ContainerState } from "../container/state.ts";
 import { AT_FDCWD } from "./context.ts";
@@ -51,7 +51,7 @@ function joinPid(plan: Plan, child: Label): void {
   const exited = plan.label("exited");
   const pid = plan.slot("child");
   plan.call("clone3", [plan.bytes("clone_args {SIGCHLD}", args), 88], { zero: child, into: pid });
-  plan.call("wait4", [pid, new Address(status.offset, "status"), 0, 0]);
+  plan.call("wait4", [pid, plan.addressOf(status), 0, 0]);
   plan.compute(status, 0x7f, 0, 0, { into: signal, zero: exited });
   plan.compute(signal, -1, 0, -128, { into: code });
   plan.call("exit_group", [code]);
