@@ -169,9 +169,7 @@ export const directives: readonly Directive[] = [
     ignored: "all layers of an image are fetched at once",
   }),
   int("max-concurrent-uploads", "Set the max concurrent uploads", { ignored: "" }),
-  int("max-download-attempts", "Set the max download attempts for each pull", {
-    ignored: "the number of attempts is fixed",
-  }),
+  int("max-download-attempts", "Set the max download attempts for each pull"),
   text("metrics-addr", "Set default address and port to serve the metrics api on", {
     refused: { unless: off, why: notYet },
   }),
