@@ -45,7 +45,6 @@ describe.skipIf(!root)(`one engine's networks${needsRoot}`, () => {
   let db: Sandbox;
   let outside: (command: string[]) => string[];
   let host: (command: string[]) => string[];
-  let neighbourServer: Bun.Subprocess;
 
   beforeAll(async () => {
     world = await World.make();
@@ -59,10 +58,9 @@ describe.skipIf(!root)(`one engine's networks${needsRoot}`, () => {
     ]));
     await web.serve("web", 53, "udp");
     ({ sandbox: db } = await join(world, engine, "db"));
-    neighbourServer = await serve(outside, "neighbour", 80);
+    world.keep(await serve(outside, "neighbour", 80));
   });
   afterAll(async () => {
-    neighbourServer?.kill("SIGKILL");
     await world[Symbol.asyncDispose]();
   });
 
@@ -84,7 +82,7 @@ describe.skipIf(!root)(`one engine's networks${needsRoot}`, () => {
 
   test("the host reaches a container, a container the host", async () => {
     expect(await visit(host, "172.17.0.2", 80)).toBe("web 172.17.0.1");
-    const server = await serve(host, "host", 90);
+    const server = world.keep(await serve(host, "host", 90));
     expect(await visit(web.inside.bind(web), "172.17.0.1", 90)).toBe("host 172.17.0.2");
     server.kill("SIGKILL");
     await server.exited;
@@ -123,7 +121,7 @@ describe.skipIf(!root)(`one engine's networks${needsRoot}`, () => {
     await must(db.inside(["ip", "route", "add", "127.0.0.9/32", "via", "172.17.0.1", "table", "main"]));
     await must(db.inside(["ip", "address", "del", "127.0.0.1/8", "dev", "lo"]));
     await must(db.inside(["sysctl", "-qw", "net.ipv4.conf.all.route_localnet=1"]));
-    const server = await serve(host, "secret", 99);
+    const server = world.keep(await serve(host, "secret", 99));
     expect(await visit(db.inside.bind(db), "127.0.0.9", 99, "tcp", 1)).toBe("");
     server.kill("SIGKILL");
     await server.exited;
@@ -147,7 +145,7 @@ describe.skipIf(!root)(`one engine's networks${needsRoot}`, () => {
     await expect(ask([port(80, 8080, { hostIp: "127.0.0.1" })])).rejects.toThrow(
       "Bind for 127.0.0.1:8080 failed: port is already allocated",
     );
-    const server = await serve(host, "other", 8088);
+    const server = world.keep(await serve(host, "other", 8088));
     await expect(ask([port(80, 8088)])).rejects.toThrow("0.0.0.0:8088/tcp: address already in use");
     server.kill("SIGKILL");
     await server.exited;
@@ -222,6 +220,7 @@ describe.skipIf(!root)(`one engine's networks${needsRoot}`, () => {
     expect(await visit(other.inside.bind(other), "10.99.0.1", 80)).toMatch(/^key /);
     await must(sandbox.inside(["ip", "route", "add", "default", "via", "10.99.0.254"]));
     expect(await visit(sandbox.inside.bind(sandbox), NEIGHBOUR_IP, 80, "tcp", 1)).toBe("");
+    expect(await visit(sandbox.inside.bind(sandbox), HOST_IP, 8080, "tcp", 1)).toBe("");
     for (const name of ["key", "door"]) {
       for (const { endpointId } of await engine.call("endpoints", `id-of-${name}`)) {
         await engine.call("release", endpointId, { live: true });

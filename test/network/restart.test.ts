@@ -1,35 +1,11 @@
 // Engines that die, come back, share a host, or find it in disorder. Needs root.
 import { afterEach, describe, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { PortRequest } from "../../src/roles/engine/network/index.ts";
 import { must, run, until } from "../support/process.ts";
-import { type EngineProcess, HOST_IP, NEIGHBOUR_IP, visit, World } from "./world.ts";
+import { HOST_IP, NEIGHBOUR_IP, published, put, visit, World } from "./world.ts";
 
 const root = process.getuid?.() === 0;
-
-const published = (hostPort: number, rest: Partial<PortRequest> = {}): PortRequest => ({
-  containerPort: 80,
-  protocol: "tcp",
-  hostIp: "",
-  hostPort,
-  hostPortEnd: hostPort,
-  ...rest,
-});
-
-async function put(
-  world: World,
-  engine: EngineProcess,
-  name: string,
-  ports: PortRequest[],
-  network = "bridge",
-) {
-  const sandbox = await world.sandbox();
-  const endpoint = await engine.call("allocate", { containerId: name, containerName: name, network, ports });
-  await engine.call("attach", endpoint.endpointId, sandbox.netns);
-  return { sandbox, endpoint };
-}
 
 const veth = (endpointId: string) => `veth${endpointId.slice(0, 7)}`;
 
@@ -82,22 +58,26 @@ describe.skipIf(!root)(`networks over time${root ? "" : " (skipped: needs root)"
     world = await World.make();
     const first = await world.engine();
     const { sandbox } = await put(world, first, "talker", [published(8080, { containerPort: 7 })]);
-    const server = Bun.spawn(
-      sandbox.inside([
-        process.execPath,
-        "-e",
-        'Bun.listen({hostname:"0.0.0.0",port:7,socket:{data(s,d){s.write(d)}}});process.stdout.write("ready")',
-      ]),
-      { stdout: "pipe", stderr: "inherit" },
+    const server = world.keep(
+      Bun.spawn(
+        sandbox.inside([
+          process.execPath,
+          "-e",
+          'Bun.listen({hostname:"0.0.0.0",port:7,socket:{data(s,d){s.write(d)}}});process.stdout.write("ready")',
+        ]),
+        { stdout: "pipe", stderr: "inherit" },
+      ),
     );
     await server.stdout.getReader().read();
-    const client = Bun.spawn(
-      world.neighbour.inside([
-        "bash",
-        "-c",
-        `exec 3<>/dev/tcp/${HOST_IP}/8080; while read -r line; do echo "$line" >&3; read -r -t 5 answer <&3; echo "<$answer>"; done`,
-      ]),
-      { stdin: "pipe", stdout: "pipe", stderr: "inherit" },
+    const client = world.keep(
+      Bun.spawn(
+        world.neighbour.inside([
+          "bash",
+          "-c",
+          `exec 3<>/dev/tcp/${HOST_IP}/8080; while read -r line; do echo "$line" >&3; read -r -t 5 answer <&3; echo "<$answer>"; done`,
+        ]),
+        { stdin: "pipe", stdout: "pipe", stderr: "inherit" },
+      ),
     );
     const reader = client.stdout.getReader();
     const say = async (text: string) => {
@@ -113,9 +93,6 @@ describe.skipIf(!root)(`networks over time${root ? "" : " (skipped: needs root)"
     await must(world.host.inside(["nft", "flush", "ruleset"]));
     expect(await second.call("reconcile")).toHaveLength(1);
     expect(await say("four")).toBe("<four>");
-    client.kill("SIGKILL");
-    server.kill("SIGKILL");
-    await Promise.all([client.exited, server.exited]);
   });
 
   test("what a killed engine left of dead containers goes, also interfaces and bridges that nobody wrote down", async () => {
@@ -156,97 +133,6 @@ describe.skipIf(!root)(`networks over time${root ? "" : " (skipped: needs root)"
     expect(await visit(world.neighbour.inside, HOST_IP, 8080)).toBe(`web ${NEIGHBOUR_IP}`);
   });
 
-  test("two engines on one host have a bridge, a subnet and a table each", async () => {
-    world = await World.make();
-    const one = await world.engine();
-    const two = await world.engine([], undefined, "two");
-    const first = await put(world, one, "a", [published(8080)]);
-    const second = await put(world, two, "b", [published(8081)]);
-    await first.sandbox.serve("a", 80);
-    await second.sandbox.serve("b", 80);
-    expect(second.endpoint.ipAddress).toBe("172.18.0.2");
-    expect(await visit(world.neighbour.inside, HOST_IP, 8080)).toBe(`a ${NEIGHBOUR_IP}`);
-    expect(await visit(world.neighbour.inside, HOST_IP, 8081)).toBe(`b ${NEIGHBOUR_IP}`);
-    // The other engine's port is refused as any other program's is.
-    await expect(
-      two.call("allocate", {
-        containerId: "c",
-        containerName: "c",
-        network: "bridge",
-        ports: [published(8080)],
-      }),
-    ).rejects.toThrow("address already in use");
-    expect((await world.ruleset()).match(/^table ip bunker-[0-9a-f]{8} \{$/gm)).toHaveLength(2);
-    expect(await one.call("reconcile")).toEqual([]);
-    expect(await two.call("reconcile")).toEqual([]);
-  });
-
-  test("a subnet that the host routes elsewhere is not taken; --bip decides; a bad one says so", async () => {
-    world = await World.make();
-    await must(["ip", "-n", world.host.name, "route", "add", "172.17.128.0/20", "via", NEIGHBOUR_IP]);
-    const engine = await world.engine();
-    expect((await engine.call("get", "bridge")).subnet).toBe("172.18.0.0/16");
-    await engine.kill();
-    const second = await world.engine([], { bip: "10.77.0.1/24" });
-    expect(await second.call("get", "bridge")).toMatchObject({
-      subnet: "10.77.0.0/24",
-      gateway: "10.77.0.1",
-    });
-    expect(await must(["ip", "-n", world.host.name, "-o", "-4", "address", "show", "docker0"])).toContain(
-      "10.77.0.1/24",
-    );
-    await expect(world.engine([], { bip: "10.77.0.0/24" }, "bad")).rejects.toThrow(
-      'invalid value "10.77.0.0/24" for --bip',
-    );
-  });
-
-  test("a bridge of the user's own is used as it is, and must be there", async () => {
-    world = await World.make();
-    const host = world.host.name;
-    await expect(world.engine([], { bridge: "own0" }, "early")).rejects.toThrow(
-      "bridge device with non default name own0 must be created manually",
-    );
-    await must(["ip", "-n", host, "link", "add", "own0", "type", "bridge"]);
-    await must(["ip", "-n", host, "address", "add", "10.50.0.7/24", "dev", "own0"]);
-    const engine = await world.engine([], { bridge: "own0", fixedCidr: "10.50.0.128/25" });
-    const { endpoint } = await put(world, engine, "guest", []);
-    expect(endpoint).toMatchObject({ ipAddress: "10.50.0.128", gateway: "10.50.0.7" });
-    expect(await world.interfaces()).not.toContain("docker0");
-  });
-
-  test("--bridge=none touches nothing", async () => {
-    world = await World.make();
-    const engine = await world.engine([], { bridge: "none" });
-    const { sandbox, endpoint } = await put(world, engine, "hermit", []);
-    expect(endpoint).toMatchObject({ networkName: "none", ipAddress: "" });
-    expect(await must(sandbox.inside(["ip", "-o", "link", "show", "lo"]))).toContain("UP");
-    expect(await world.ruleset()).toBe("");
-    expect((await world.interfaces()).sort()).toEqual(expect.not.arrayContaining(["docker0"]));
-    expect((await engine.call("list")).map(({ name }) => name)).toEqual(["host", "none"]);
-  });
-
-  test("--iptables=false leaves the firewall alone and refuses to publish", async () => {
-    world = await World.make();
-    const engine = await world.engine([], { iptables: false });
-    expect(await world.ruleset()).toBe("");
-    await expect(put(world, engine, "web", [published(8080)])).rejects.toThrow("--iptables=false");
-  });
-
-  test("without inter-container communication containers do not reach each other, with br_netfilter or not", async () => {
-    world = await World.make();
-    const engine = await world.engine([], { icc: false });
-    const one = await put(world, engine, "one", []);
-    const two = await put(world, engine, "two", [published(8080)]);
-    await two.sandbox.serve("two", 80);
-    const inside = one.sandbox.inside.bind(one.sandbox);
-    for (const filtered of ["1", "0"]) {
-      await must(world.host.inside(["sysctl", "-qw", `net.bridge.bridge-nf-call-iptables=${filtered}`]));
-      expect(await visit(inside, two.endpoint.ipAddress, 80, "tcp", 1)).toBe("");
-      expect(await visit(world.neighbour.inside, HOST_IP, 8080)).toBe(`two ${NEIGHBOUR_IP}`);
-    }
-    expect(await visit(inside, HOST_IP, 8080)).toMatch(/^two /);
-  });
-
   test("hairpin works without br_netfilter too", async () => {
     world = await World.make();
     await must(world.host.inside(["sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=0"]));
@@ -266,13 +152,15 @@ describe.skipIf(!root)(`networks over time${root ? "" : " (skipped: needs root)"
     world = await World.make();
     const engine = await world.engine();
     const port = published(5353, { containerPort: 53, protocol: "udp" });
-    const client = Bun.spawn(
-      world.neighbour.inside([
-        "bash",
-        "-c",
-        `exec 3<>/dev/udp/${HOST_IP}/5353; while read -r line; do echo "$line" >&3; timeout 1 dd bs=512 count=1 status=none <&3 || echo nobody; done`,
-      ]),
-      { stdin: "pipe", stdout: "pipe", stderr: "ignore" },
+    const client = world.keep(
+      Bun.spawn(
+        world.neighbour.inside([
+          "bash",
+          "-c",
+          `exec 3<>/dev/udp/${HOST_IP}/5353; while read -r line; do echo "$line" >&3; timeout 1 dd bs=512 count=1 status=none <&3 || echo nobody; done`,
+        ]),
+        { stdin: "pipe", stdout: "pipe", stderr: "ignore" },
+      ),
     );
     const reader = client.stdout.getReader();
     const ask = async () => {
@@ -303,8 +191,6 @@ describe.skipIf(!root)(`networks over time${root ? "" : " (skipped: needs root)"
     expect(two.endpoint.ipAddress).toBe("172.17.0.4");
     await two.sandbox.serve("two", 53, "udp");
     expect(await ask()).toBe(`two ${NEIGHBOUR_IP}`);
-    client.kill("SIGKILL");
-    await client.exited;
   });
 
   test("a fresh container at a dead one's address is reached at once", async () => {
@@ -349,32 +235,45 @@ describe.skipIf(!root)(`networks over time${root ? "" : " (skipped: needs root)"
     await first.kill();
     const file = join(first.config.dataRoot, "network", "networks.json");
     expect(JSON.parse(readFileSync(file, "utf8")).networks).toHaveLength(4);
+    const copy = join(first.config.execRoot, "network", "networks.json");
     await run(["truncate", "-s", "100", file]);
     const second = await world.engine();
-    expect((await second.call("list")).map(({ name }) => name)).toEqual(["bridge", "host", "none"]);
+    expect((await second.call("list")).map(({ name }) => name)).toEqual(["bridge", "host", "none", "shop"]);
     expect((await run(["ls", `${file}.damaged`])).code).toBe(0);
+    await second.kill();
+    await run(["truncate", "-s", "100", file, copy]);
+    const third = await world.engine();
+    expect((await third.call("list")).map(({ name }) => name)).toEqual(["bridge", "host", "none"]);
     // Its bridge has our mark and no network: it went with the record.
     expect((await world.interfaces()).filter((name) => name.startsWith("br-"))).toEqual([]);
   });
 
-  test("without the privilege the error says what is missing", async () => {
+  test("a container on two networks has one default route, which the other takes over", async () => {
     world = await World.make();
-    const script = join(import.meta.dir, "engine.ts");
-    const roots = mkdtempSync(join(tmpdir(), "bunker-network-"));
-    const config = JSON.stringify({ dataRoot: join(roots, "data"), execRoot: join(roots, "exec") });
-    const { stdout } = await run(
-      world.host.inside([
-        "setpriv",
-        "--bounding-set=-net_admin",
-        "--inh-caps=-net_admin",
-        process.execPath,
-        script,
-        config,
-      ]),
-      { stdin: '{"method":"start","args":[[]]}\n' },
-    );
-    expect(stdout).toContain('error creating default \\"bridge\\" network: RTM_NEWLINK');
-    expect(stdout).toContain("EPERM");
-    rmSync(roots, { recursive: true });
+    const engine = await world.engine();
+    await engine.call("create", { name: "second" });
+    const { sandbox, endpoint } = await put(world, engine, "both", []);
+    const other = await engine.call("allocate", {
+      containerId: "both",
+      containerName: "both",
+      network: "second",
+      ports: [],
+    });
+    await engine.call("attach", other.endpointId, sandbox.netns);
+    const routes = () => must(sandbox.inside(["ip", "route"]));
+    expect(await routes()).toMatch(/^default via 172\.17\.0\.1 dev eth0 \n/);
+    expect(await routes()).toContain("172.18.0.0/16 dev eth1");
+    await engine.call("release", endpoint.endpointId, { live: true });
+    expect(await routes()).toMatch(/^default via 172\.18\.0\.1 dev eth1 \n/);
+  });
+
+  test("hundreds of published ports are one transaction", async () => {
+    world = await World.make();
+    const engine = await world.engine();
+    const ports = Array.from({ length: 700 }, (_, at) => published(20000 + at));
+    const { endpoint } = await put(world, engine, "many", ports);
+    expect((await world.ruleset()).match(/tcp \. 20\d\d\d : /g)).toHaveLength(700);
+    await engine.call("release", endpoint.endpointId);
+    expect(await world.ruleset()).not.toContain("tcp . 20");
   });
 });

@@ -3,7 +3,7 @@
 import { mkdtempSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { NetworkOptions, Networks } from "../../src/roles/engine/network/index.ts";
+import type { NetworkOptions, Networks, PortRequest } from "../../src/roles/engine/network/index.ts";
 import { childEnvironment } from "../../src/self.ts";
 import { makeNetns, type Netns } from "../support/netns.ts";
 import { must, plainEnvironment, run, until } from "../support/process.ts";
@@ -150,6 +150,7 @@ export class World implements AsyncDisposable {
   readonly #root = mkdtempSync(join(tmpdir(), "bunker-network-"));
   readonly #engines: EngineProcess[] = [];
   readonly #sandboxes: Sandbox[] = [];
+  readonly #children: Bun.Subprocess[] = [];
 
   private constructor(
     readonly host: Netns,
@@ -205,6 +206,12 @@ export class World implements AsyncDisposable {
     return sandbox;
   }
 
+  /** A process that ends with the world at the latest. */
+  keep<T extends Bun.Subprocess>(child: T): T {
+    this.#children.push(child);
+    return child;
+  }
+
   /** What nft(8) itself prints of the host's rules. */
   ruleset(): Promise<string> {
     return must(this.host.inside(["nft", "list", "ruleset"]));
@@ -217,10 +224,38 @@ export class World implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const child of this.#children) {
+      child.kill("SIGKILL");
+      await child.exited;
+    }
     for (const engine of this.#engines) await engine.kill();
     for (const sandbox of this.#sandboxes) await sandbox.stop();
     await this.host[Symbol.asyncDispose]();
     await this.neighbour[Symbol.asyncDispose]();
     rmSync(this.#root, { recursive: true, force: true });
   }
+}
+
+/** TCP port 80 of a container, published. */
+export const published = (hostPort: number, rest: Partial<PortRequest> = {}): PortRequest => ({
+  containerPort: 80,
+  protocol: "tcp",
+  hostIp: "",
+  hostPort,
+  hostPortEnd: hostPort,
+  ...rest,
+});
+
+/** A container on a network. */
+export async function put(
+  world: World,
+  engine: EngineProcess,
+  name: string,
+  ports: PortRequest[],
+  network = "bridge",
+) {
+  const sandbox = await world.sandbox();
+  const endpoint = await engine.call("allocate", { containerId: name, containerName: name, network, ports });
+  await engine.call("attach", endpoint.endpointId, sandbox.netns);
+  return { sandbox, endpoint };
 }

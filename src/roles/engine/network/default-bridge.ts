@@ -85,6 +85,16 @@ function chooseAddress(situation: Situation, present: LinkInfo | undefined) {
   return { gateway: subnet.base + 1, subnet };
 }
 
+function checkGateway({ defaultGateway }: NetworkOptions, subnet: Subnet): void {
+  if (!defaultGateway) return;
+  const gateway = parseAddress(defaultGateway);
+  if (gateway === undefined || !contains(subnet, gateway)) {
+    throw new Error(
+      `--default-gateway ${defaultGateway} is no address of the default bridge's ${formatSubnet(subnet)}`,
+    );
+  }
+}
+
 /** Decides name, subnet and gateway. Changes nothing. Throws when an option cannot be met. */
 export function electDefaultBridge(situation: Situation): StoredBridge {
   const { socket, options, stored, inUse } = situation;
@@ -108,6 +118,7 @@ export function electDefaultBridge(situation: Situation): StoredBridge {
       `--fixed-cidr ${options.fixedCidr} is no part of the default bridge's ${formatSubnet(subnet)}`,
     );
   }
+  checkGateway(options, subnet);
   return {
     name,
     subnet: formatSubnet(subnet),

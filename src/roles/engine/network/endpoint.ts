@@ -152,7 +152,7 @@ export function interfaceOf(
     address,
     subnet: bridge.subnet,
     ...(gateway === undefined || hasRoute ? {} : { gateway }),
-    mtu: bridge.mtu ?? mtu,
+    mtu: bridge.mtu || mtu,
     icc: bridge.icc,
   };
 }

@@ -128,3 +128,19 @@ export function forgetInterface(
     tolerate(() => socket.request(forgetNeighbour(gone.bridge, addressBytes(gone.address))));
   }
 }
+
+/** Gives a container whose default route went away another one. */
+export function addDefaultRoute(netns: string, name: string, gateway: number): void {
+  using namespace = openNamespace(netns);
+  inNetns(namespace, () => {
+    using socket = NetlinkSocket.open("route");
+    const link = findLink(socket, name);
+    if (!link) return;
+    try {
+      socket.request(newDefaultRoute(addressBytes(gateway), link.index));
+    } catch (error) {
+      // It has one: the network that was left was not the one.
+      if (!isErrno(error, "EEXIST")) throw error;
+    }
+  });
+}

@@ -53,7 +53,7 @@ export class Kernel implements Disposable {
       gateway: bridge.gateway,
       subnet: bridge.subnet,
       foreign: bridge.foreign,
-      mtu: bridge.mtu ?? this.options.mtu,
+      mtu: bridge.mtu || this.options.mtu || undefined,
       alias: `${this.instance.alias} ${stored.name}`,
     });
   }
@@ -62,6 +62,19 @@ export class Kernel implements Disposable {
     if (!bridge) return;
     if (!bridge.foreign) removeBridge(this.route, bridge.name);
     bridge.index = undefined;
+  }
+
+  /** Takes away every bridge of ours and the table. Goes on after an error and logs it. */
+  removeAll(networks: readonly Network[]): void {
+    if (!this.#route) return;
+    const steps = [...networks.map((network) => () => this.remove(network)), () => this.firewall?.remove()];
+    for (const step of steps) {
+      try {
+        step();
+      } catch (error) {
+        log("warning", "cannot remove what the engine made in the network", { error });
+      }
+    }
   }
 
   /** Interface names on this host. */

@@ -61,31 +61,38 @@ const ID = /^[0-9a-f]{64}$/;
 
 export class NetworkStore {
   readonly #networks: string;
+  /** The same again below the exec-root: running containers need their networks even when the disk lost the record. */
+  readonly #copy: string;
   readonly #endpoints: string;
 
   constructor(dataRoot: string, execRoot: string) {
     this.#networks = join(dataRoot, "network", "networks.json");
+    this.#copy = join(execRoot, "network", "networks.json");
     this.#endpoints = join(execRoot, "network", "endpoints");
   }
 
-  /** Reads everything; what cannot be read is set aside with a warning. */
-  load(): { networks: StoredNetwork[]; endpoints: StoredEndpoint[] } {
+  /** Reads everything; what cannot be read is set aside with a warning. `complete`: both copies of the networks are there. */
+  load(): { networks: StoredNetwork[]; endpoints: StoredEndpoint[]; complete: boolean } {
     mkdirSync(join(this.#networks, ".."), { recursive: true, mode: 0o711 });
     mkdirSync(this.#endpoints, { recursive: true, mode: 0o711 });
     sweepTemporaries(join(this.#networks, ".."));
     sweepTemporaries(this.#endpoints);
-    const networks = readJson<{ networks?: StoredNetwork[] }>(this.#networks)?.networks ?? [];
+    sweepTemporaries(join(this.#copy, ".."));
+    const read = (path: string) => readJson<{ networks?: StoredNetwork[] }>(path)?.networks;
+    const [record, copy] = [read(this.#networks), read(this.#copy)];
     const endpoints: StoredEndpoint[] = [];
     for (const name of readdirSync(this.#endpoints)) {
       if (!name.endsWith(".json") || !ID.test(name.slice(0, -5))) continue;
       const stored = readJson<StoredEndpoint>(join(this.#endpoints, name));
       if (stored) endpoints.push(stored);
     }
-    return { networks, endpoints };
+    return { networks: record ?? copy ?? [], endpoints, complete: Boolean(record && copy) };
   }
 
   saveNetworks(networks: readonly StoredNetwork[]): void {
-    writeAtomic(this.#networks, `${JSON.stringify({ version: 1, networks }, null, 2)}\n`);
+    const text = `${JSON.stringify({ version: 1, networks }, null, 2)}\n`;
+    writeAtomic(this.#networks, text);
+    writeAtomic(this.#copy, text, { durable: false });
   }
 
   saveEndpoint(stored: StoredEndpoint): void {

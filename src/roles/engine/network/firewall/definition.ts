@@ -229,6 +229,10 @@ export const CHAINS: readonly Chain[] = [
         expressions: [X.meta("iifname"), X.meta("oifname", X.R2), X.lookup("siblings"), X.accept()],
       },
       {
+        comment: "internal networks reach nothing else",
+        expressions: [X.meta("iifname"), X.lookup("internal"), X.drop()],
+      },
+      {
         comment: "answers to containers",
         expressions: [...toOurBridge, X.ct("state"), ...X.anyBit(host32(ESTABLISHED_OR_RELATED)), X.accept()],
       },
@@ -236,10 +240,6 @@ export const CHAINS: readonly Chain[] = [
       {
         comment: "nothing else reaches a container: other networks, unpublished ports",
         expressions: [...toOurBridge, X.drop()],
-      },
-      {
-        comment: "internal networks reach nothing",
-        expressions: [X.meta("iifname"), X.lookup("internal"), X.drop()],
       },
     ],
   },
