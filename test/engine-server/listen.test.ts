@@ -96,6 +96,28 @@ describe.skipIf(!openssl)(`TLS${openssl ? "" : " (skipped: no openssl)"}`, () =>
   });
 });
 
+describe.skipIf(!python)(`NOTIFY_SOCKET${python ? "" : " (skipped: no python3)"}`, () => {
+  const receive = `
+import os, socket, subprocess, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(sys.argv[1].replace("@", "\\0")); s.settimeout(10)
+subprocess.run(sys.argv[2:], env=dict(os.environ, NOTIFY_SOCKET=sys.argv[1]), check=True)
+print(s.recv(100).decode())
+`;
+  const script = `
+const { notifySystemd } = await import(${JSON.stringify(join(import.meta.dir, "../../src/roles/engine/config/notify.ts"))});
+notifySystemd("READY=1");
+if (process.env.NOTIFY_SOCKET) throw new Error("still in the environment");
+`;
+
+  test("systemd hears that the engine is ready, by path and by abstract name", async () => {
+    using fake = await fakeEngine();
+    for (const path of [join(fake.directory, "notify"), `@bunker-test-${process.pid}`]) {
+      const done = Bun.spawnSync([python!, "-c", receive, path, process.execPath, "-e", script]);
+      expect(done.stdout.toString()).toBe("READY=1\n");
+    }
+  });
+});
+
 // sd_listen_fds(3): the socket is open already, its descriptor is 3 and LISTEN_PID is the one who shall take it.
 const activate = `
 import os, socket, sys

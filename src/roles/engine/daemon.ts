@@ -5,6 +5,7 @@ import { configureLog, log } from "../../observe/log.ts";
 import { commit, version } from "../../version.ts";
 import type { Services } from "../../wire/containerd/services.ts";
 import { assembleEngine } from "./assemble.ts";
+import { notifySystemd } from "./config/notify.ts";
 import { type Held, holdPidfile } from "./config/pidfile.ts";
 import { reloadConfig } from "./config/reload.ts";
 import type { EngineConfig } from "./config/types.ts";
@@ -65,11 +66,13 @@ async function bringUp(config: EngineConfig, parts: DaemonParts, shutdown: Abort
   log("info", "Daemon has completed initialization");
   const api = await serveApi(engine, parts.containerApi(engine));
   for (const where of api.addresses) log("info", `API listen on ${where}`);
+  notifySystemd("READY=1");
   return { engine, api, containerd, networks };
 }
 
 /** Goes on after an error: each part is told to stop whatever became of the others. */
 async function takeDown({ engine, api, containerd, networks }: Running, stop: () => void): Promise<void> {
+  notifySystemd("STOPPING=1");
   api.close();
   stop();
   const steps: [string, () => Promise<void>][] = [
