@@ -1,8 +1,8 @@
 // dockerd with the real containerd part and no networks, as a process of its own (so that it can be killed).
 import { join } from "node:path";
+import { openContainerd } from "../../src/roles/containerd/services.ts";
 import * as containers from "../../src/roles/engine/containers/index.ts";
 import { engineMain } from "../../src/roles/engine/main.ts";
-import { openContainerd } from "../../src/roles/containerd/services.ts";
 import { noNetworks } from "./no-networks.ts";
 
 process.exitCode = await engineMain(process.argv.slice(2), async () => ({

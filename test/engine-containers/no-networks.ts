@@ -12,6 +12,8 @@ const known: NetworkInfo[] = (["host", "none"] as const).map((name) => ({
   endpoints: [],
 }));
 
+const nothing = (): Promise<never> => Promise.reject(new NetworkError("no networks here", 400));
+
 export const noNetworks: Networks = {
   async start() {},
   list: () => known,
@@ -20,11 +22,12 @@ export const noNetworks: Networks = {
     if (!found) throw new NetworkError(`network ${name} not found`, 404);
     return found;
   },
-  create: () => Promise.reject(new NetworkError("no networks here", 400)),
-  remove: () => Promise.reject(new NetworkError("no networks here", 400)),
-  allocate: () => Promise.reject(new NetworkError("no networks here", 400)),
+  create: nothing,
+  remove: nothing,
+  allocate: nothing,
   async attach() {},
   async release() {},
   endpoints: () => [],
+  reconcile: async () => [],
   async stop() {},
 };

@@ -1,6 +1,7 @@
 // The containers part of the engine: what the composition root puts in, and what the rest of the engine asks of it.
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { arch } from "../../../../ffi/arch/index.ts";
 import { log } from "../../../observe/log.ts";
 import { writeAtomic } from "../../../store/atomic.ts";
 import type { ContainersPort, Engine } from "../engine.ts";
@@ -104,7 +105,7 @@ async function initBinary(execRoot: string): Promise<string> {
   const path = join(execRoot, "docker-init");
   if (!existsSync(path)) {
     const { assembleInit } = await import("../../../launcher/init.ts");
-    writeAtomic(path, assembleInit(), { mode: 0o755, durable: false });
+    writeAtomic(path, assembleInit(arch), { mode: 0o755, durable: false });
   }
   return path;
 }
