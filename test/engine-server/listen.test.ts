@@ -11,7 +11,10 @@ const python = Bun.which("python3");
 
 async function serve(overrides: Partial<EngineConfig>) {
   const fake = await fakeEngine(overrides);
-  const api = await serveApi(fake.engine, { routes: [], hijacks: [] });
+  const api = await serveApi(fake.engine, { routes: [], hijacks: [] }).catch((error: unknown) => {
+    fake[Symbol.dispose]();
+    throw error;
+  });
   return {
     addresses: api.addresses,
     [Symbol.dispose]() {
