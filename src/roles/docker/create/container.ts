@@ -38,9 +38,6 @@ export async function createContainer(
   request: CreateRequest,
 ): Promise<string> {
   const policy = flags.string("pull");
-  if (!["always", "missing", "never"].includes(policy)) {
-    throw new Error(`invalid pull option: '${policy}': must be one of "always", "missing" or "never"`);
-  }
   if (!ID.test(image)) parseTagged(image);
   const idFile = flags.string("cidfile");
   checkIdFile(idFile);

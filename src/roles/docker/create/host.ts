@@ -94,7 +94,20 @@ export function parseSecurity(options: readonly string[]): {
     }
     result.push(option);
   }
-  return { options: result.length > 0 ? result : null, masked, readonly };
+  return { options: options.length > 0 ? result : null, masked, readonly };
+}
+
+/** --cap-add and --cap-drop in the kernel's names, sorted; what is both added and dropped is added. */
+export function parseCapabilities(add: readonly string[], drop: readonly string[]): [string[], string[]] {
+  const names = (list: readonly string[]) => {
+    const full = list.map((name) => {
+      const upper = name.trim().toUpperCase();
+      return upper === "ALL" || upper === "RESET" || upper.startsWith("CAP_") ? upper : `CAP_${upper}`;
+    });
+    return [...new Set(full)].sort();
+  };
+  const added = names(add);
+  return [added, names(drop).filter((name) => !added.includes(name))];
 }
 
 /** --storage-opt KEY=VALUE … */

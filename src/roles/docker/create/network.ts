@@ -106,7 +106,8 @@ export function parseNetworks(flags: Flags): NetworkOptions[] {
   one("MAC address", "mac-address", first.mac !== "");
   one("link-local IP addresses", "link-local-ip", first.linkLocal.length > 0);
   if (flags.changed("network-alias")) first.aliases = [...flags.list("network-alias")];
-  if (flags.changed("link")) first.links = [...flags.list("link")];
+  // On the default network links are the container's own (HostConfig.Links).
+  if (flags.changed("link") && !builtin(first.target)) first.links = [...flags.list("link")];
   if (flags.changed("ip")) first.ipv4 = flags.string("ip");
   if (flags.changed("ip6")) first.ipv6 = flags.string("ip6");
   if (flags.changed("link-local-ip")) first.linkLocal = [...flags.list("link-local-ip")];
@@ -115,6 +116,17 @@ export function parseNetworks(flags: Flags): NetworkOptions[] {
     if (first.mac !== "" && !MAC.test(first.mac)) throw new Error(`${first.mac} is not a valid mac address`);
   }
   return networks;
+}
+
+/** Whether a network gets endpoint settings: bridge, host, none and container:… only when something was set. */
+export function hasEndpoint(network: NetworkOptions): boolean {
+  const { target, aliases, links, ipv4, ipv6, linkLocal, mac, driverOpts, priority } = network;
+  if (target === "default" || !builtin(target)) return true;
+  return (
+    aliases.length + links.length + linkLocal.length + Object.keys(driverOpts).length > 0 ||
+    `${ipv4}${ipv6}${mac}` !== "" ||
+    priority !== 0
+  );
 }
 
 /** The API's EndpointSettings for one network, with every field Go would send. */

@@ -7,6 +7,7 @@ import { parseGpus } from "./gpus.ts";
 import {
   checkModes,
   isCdi,
+  parseCapabilities,
   parseDevice,
   parseHealth,
   parseRestart,
@@ -14,7 +15,7 @@ import {
   parseStorage,
 } from "./host.ts";
 import { parseMount, parseVolume } from "./mount.ts";
-import { endpointSettings, parseNetworks } from "./network.ts";
+import { endpointSettings, hasEndpoint, parseNetworks } from "./network.ts";
 import { parsePorts } from "./ports.ts";
 
 const orNull = (list: readonly string[]) => (list.length > 0 ? [...list] : null);
@@ -76,6 +77,10 @@ export function createRequest(
   command: readonly string[],
   context: CreateContext,
 ) {
+  const pull = flags.string("pull");
+  if (!["always", "missing", "never"].includes(pull)) {
+    throw new Error(`invalid pull option: '${pull}': must be one of "always", "missing" or "never"`);
+  }
   const { stdin, stdout, stderr } = streams(flags, context.detached);
   const swappiness = flags.number("memory-swappiness");
   if (swappiness !== -1 && (swappiness < 0 || swappiness > 100)) {
@@ -111,11 +116,12 @@ export function createRequest(
   const security = parseSecurity(flags.list("security-opt"));
   const mounts = flags.list("mount").map(parseMount);
   const health = parseHealth(flags);
+  const [capAdd, capDrop] = parseCapabilities(flags.list("cap-add"), flags.list("cap-drop"));
   const entrypoint = flags.changed("entrypoint") ? [flags.string("entrypoint")] : null;
   const stopTimeout = flags.changed("stop-timeout") ? flags.number("stop-timeout") : undefined;
   const stopSignal = flags.string("stop-signal");
   const labels = keyValues([
-    ...flags.list("label-file").flatMap((path) => keyValueFile(path)),
+    ...flags.list("label-file").flatMap((path) => keyValueFile(path, () => undefined)),
     ...flags.list("label"),
   ]);
   const memory = flags.number("memory");
@@ -154,8 +160,8 @@ export function createRequest(
       VolumesFrom: orNull(flags.list("volumes-from")),
       ConsoleSize: context.consoleSize ?? [0, 0],
       Annotations: whenAny(keyValues(flags.list("annotation"))),
-      CapAdd: orNull(flags.list("cap-add")),
-      CapDrop: orNull(flags.list("cap-drop")),
+      CapAdd: orNull(capAdd),
+      CapDrop: orNull(capDrop),
       CgroupnsMode: flags.string("cgroupns"),
       Dns: [...flags.list("dns")],
       DnsOptions: [...flags.list("dns-option")],
@@ -204,7 +210,10 @@ export function createRequest(
       MemorySwappiness: swappiness,
       OomKillDisable: flags.bool("oom-kill-disable"),
       PidsLimit: flags.number("pids-limit"),
-      Ulimits: flags.list("ulimit").map(parseUlimit),
+      Ulimits: flags
+        .list("ulimit")
+        .map(parseUlimit)
+        .sort((a, b) => (a.Name < b.Name ? -1 : 1)),
       CpuCount: flags.number("cpu-count"),
       CpuPercent: flags.number("cpu-percent"),
       IOMaximumIOps: flags.number("io-maxiops"),
@@ -216,7 +225,7 @@ export function createRequest(
     },
     NetworkingConfig: {
       EndpointsConfig: Object.fromEntries(
-        networks.map((network) => [network.target, endpointSettings(network)]),
+        networks.filter(hasEndpoint).map((network) => [network.target, endpointSettings(network)]),
       ),
     },
   };

@@ -18,7 +18,14 @@ export function terminalSize(): [number, number] | undefined {
 /** Raw mode on stdin, if it is a terminal. The result puts it back; so does the process's end, whatever its cause. */
 export function rawInput(): () => void {
   if (!isatty(0)) return () => {};
-  const restore = makeRaw(0);
+  const back = makeRaw(0);
+  const restore = () => {
+    try {
+      back();
+    } catch {
+      // The terminal is gone; nothing is left to put right.
+    }
+  };
   const end = () => {
     restore();
     process.exit(143);
