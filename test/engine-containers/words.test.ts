@@ -91,7 +91,7 @@ test("waiting: not-running at once for a created one, next-exit only for the nex
   const fresh = new State(initialState());
   const gone = fresh.wait("next-exit", abort.signal);
   abort.abort(new Error("client left"));
-  expect(gone).rejects.toThrow("client left");
+  await expect(gone).rejects.toThrow("client left");
 });
 
 test("signals by name and number", () => {
