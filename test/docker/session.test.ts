@@ -181,5 +181,5 @@ test("hosts", () => {
   expect(parseHost("tcp://h:1")).toMatchObject({ kind: "tcp", hostname: "h", port: 1 });
   expect(parseHost("h")).toMatchObject({ kind: "tcp", hostname: "h", port: 2375 });
   expect(parseHost("tcp://[::1]", true)).toMatchObject({ hostname: "[::1]", port: 2376 });
-  expect(() => parseHost("foo://x")).toThrow("unable to parse docker host `foo://x`");
+  expect(() => parseHost("foo://x")).toThrow("invalid bind address format: foo://x");
 });

@@ -1,9 +1,10 @@
 // What every verb gets: the engine at the right address, the user's configuration, the terminal.
 import { join } from "node:path";
 import { version } from "../../version.ts";
-import { DEFAULT_HOST } from "../../wire/engine/address.ts";
+import { DEFAULT_HOST, parseHost } from "../../wire/engine/address.ts";
 import { EngineClient } from "../../wire/engine/client.ts";
 import { type ConfigFile, configDirectory, contextHost, readConfig } from "./config/file.ts";
+import { ExitError, reason } from "./errors.ts";
 import type { Flag, Flags } from "./flags/flagset.ts";
 import { writeText } from "./stdio/output.ts";
 
@@ -71,11 +72,23 @@ export class Cli {
   /** The engine's address: -H, --context, DOCKER_HOST, DOCKER_CONTEXT, config.json, the default socket. */
   host(): string {
     const hosts = this.globals.list("host");
-    if (hosts.length > 1) throw new Error("specify only one -H");
+    if (hosts.length > 1) throw new Error("Specify only one -H");
     if (hosts[0] !== undefined) return hosts[0];
     const { context } = this;
     if (context !== "default") return contextHost(this.#directory, context);
     return process.env["DOCKER_HOST"] || DEFAULT_HOST;
+  }
+
+  /** Throws ExitError when the engine's address makes no sense, before anything is done. */
+  checkAddress(): void {
+    if (this.globals.changed("host") && this.globals.changed("context")) {
+      throw new ExitError(1, "conflicting options: cannot specify both --host and --context");
+    }
+    try {
+      parseHost(this.host());
+    } catch (error) {
+      throw new ExitError(1, `Failed to initialize: unable to resolve docker endpoint: ${reason(error)}`);
+    }
   }
 
   out(text: string): void {

@@ -43,7 +43,7 @@ export function parseHost(host: string, tls = false): EngineAddress {
     case "ssh":
       throw new Error(`ssh:// hosts are not supported by this client: ${given}`);
     default:
-      throw new Error(`unable to parse docker host \`${given}\`: protocol "${scheme}" is not supported`);
+      throw new Error(`invalid bind address format: ${given}`);
   }
 }
 

@@ -22,9 +22,8 @@ function local(text: string): string | undefined {
 /** "42m", "2013-01-02T13:23:37Z", "1357132800.5" → "seconds.nanoseconds". Throws with docker's words. */
 export function timestamp(text: string, now = Date.now()): string {
   try {
-    const milliseconds = now - parseDuration(text) / 1e6;
-    const seconds = Math.floor(milliseconds / 1000);
-    return `${seconds}.${String(Math.round((milliseconds - seconds * 1000) * 1e6)).padStart(9, "0")}`;
+    // Whole seconds, as the docker CLI sends: "10s" ago is no exact moment.
+    return String(Math.floor((now - parseDuration(text) / 1e6) / 1000));
   } catch {
     // Not a duration.
   }

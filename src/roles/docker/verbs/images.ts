@@ -62,7 +62,7 @@ function rowsOf(image: ImageSummary, digests: boolean, truncate: boolean): Row[]
   return namesOf(image, digests).map(({ repository, tag, digest }) => ({
     Containers: count(image.Containers),
     CreatedAt: goTime(image.Created),
-    CreatedSince: image.Created === 0 ? "N/A" : `${humanDuration(Date.now() / 1000 - image.Created)} ago`,
+    CreatedSince: `${humanDuration(Date.now() / 1000 - image.Created)} ago`,
     Digest: digest,
     ID: truncate ? shortId(image.Id) : image.Id,
     Repository: repository,
