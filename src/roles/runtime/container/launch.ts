@@ -26,12 +26,13 @@ import {
   sourceKind,
 } from "../host.ts";
 import { ALL_CAPABILITIES, capabilitySets } from "../launch/capabilities.ts";
-import { type Descriptors, TELL } from "../launch/context.ts";
+import { belowRoot, type Descriptors, TELL } from "../launch/context.ts";
 import { createPlan } from "../launch/create-plan.ts";
 import { isBind } from "../launch/mounts.ts";
 import { NAMESPACE_FLAG } from "../launch/namespaces.ts";
 import { print } from "../output.ts";
 import { checkConfig } from "./check.ts";
+import { makeLinkTargets } from "./dangling.ts";
 import { filterOf } from "./filter.ts";
 import { withHome } from "./home.ts";
 import { runHooks } from "./hooks.ts";
@@ -154,6 +155,12 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
   try {
     store.write(state);
     claimed();
+    for (const { destination } of config.mounts ?? []) {
+      const path = belowRoot(destination);
+      // The last name may be a file's; its directory is what has to be there.
+      const directory = path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : path;
+      if (!existsPlainly(root, path) && !existsPlainly(root, directory)) makeLinkTargets(root, directory);
+    }
     const cgroup = span("runtime", "cgroups", id);
     createCgroups(cgroups, cgroupPaths, config.linux?.resources ?? {});
     cgroup();

@@ -1,0 +1,217 @@
+// The runtime's small parts, without root.
+import { describe, expect, test } from "bun:test";
+import { deviceRules } from "../../src/roles/runtime/cgroup/device-rules.ts";
+import { parseMembership, parseMountinfo } from "../../src/roles/runtime/cgroup/hierarchy.ts";
+import { containerCgroups } from "../../src/roles/runtime/cgroup/paths.ts";
+import { settingsV1 } from "../../src/roles/runtime/cgroup/v1.ts";
+import { ioWeight, settingsV2, weightOfShares } from "../../src/roles/runtime/cgroup/v2.ts";
+import { signalNumber } from "../../src/roles/runtime/container/kill.ts";
+import { checkId } from "../../src/roles/runtime/container/state.ts";
+import { defaultSpec } from "../../src/roles/runtime/default-spec.ts";
+import { type FlagTable, integer, parseFlags } from "../../src/roles/runtime/flags.ts";
+import { CAPABILITY_NAMES, capabilitySets } from "../../src/roles/runtime/launch/capabilities.ts";
+import { belowRoot } from "../../src/roles/runtime/launch/context.ts";
+import { limitWord } from "../../src/roles/runtime/launch/identity.ts";
+import { parseMountOptions } from "../../src/roles/runtime/launch/mount-options.ts";
+import { sysctlComplaint, sysctlFile } from "../../src/roles/runtime/launch/sysctl.ts";
+import { table } from "../../src/roles/runtime/table.ts";
+import { parseConfig } from "../../src/spec/oci/runtime-validate.ts";
+
+describe("cgroup hierarchies", () => {
+  const HYBRID = `25 1 0:21 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755
+26 25 0:22 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:5 - cgroup cgroup rw,cpu,cpuacct
+27 25 0:23 / /sys/fs/cgroup/systemd rw,relatime - cgroup cgroup rw,xattr,release_agent=/x,name=systemd
+28 25 0:24 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw,nsdelegate
+29 99 0:22 / /elsewhere\\040here rw,relatime - cgroup cgroup rw,cpu,cpuacct
+`;
+  const own = parseMembership("3:cpu,cpuacct:/jobs/7\n1:name=systemd:/\n0::/\n");
+
+  test("v1 with a unified one beside it", () => {
+    const cgroups = parseMountinfo(HYBRID);
+    expect(cgroups.mode).toBe("hybrid");
+    expect(cgroups.v1.map((one) => one.controllers)).toEqual([["cpu", "cpuacct"], ["name=systemd"]]);
+    expect(containerCgroups(cgroups, own, undefined, "c1")).toEqual({
+      cpu: "/sys/fs/cgroup/cpu,cpuacct/jobs/7/c1",
+      cpuacct: "/sys/fs/cgroup/cpu,cpuacct/jobs/7/c1",
+      "name=systemd": "/sys/fs/cgroup/systemd/c1",
+      "": "/sys/fs/cgroup/unified/c1",
+    });
+    expect(containerCgroups(cgroups, own, "/docker/../../x/c1", "c1")["cpu"]).toBe(
+      "/sys/fs/cgroup/cpu,cpuacct/x/c1",
+    );
+  });
+
+  test("v2 alone, and none", () => {
+    expect(parseMountinfo("30 1 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n").mode).toBe("v2");
+    expect(parseMountinfo("1 0 8:1 / / rw - ext4 /dev/sda1 rw\n").mode).toBe("none");
+  });
+
+  test("systemd's form of a path is refused, not misread", () => {
+    expect(() => containerCgroups(parseMountinfo(HYBRID), own, "system.slice:runc:c1", "c1")).toThrow(
+      "systemd cgroup driver",
+    );
+  });
+});
+
+describe("limits", () => {
+  test("v1 files", () => {
+    expect(
+      settingsV1({
+        memory: { limit: 1 << 20, swap: -1, swappiness: 0 },
+        cpu: { shares: 512, cpus: "0" },
+        pids: { limit: -1 },
+      }).map(({ file, value }) => `${file}=${value}`),
+    ).toEqual([
+      "memory.limit_in_bytes=1048576",
+      "memory.memsw.limit_in_bytes=-1",
+      "memory.swappiness=0",
+      "cpu.shares=512",
+      "cpuset.cpus=0",
+      "pids.max=max",
+    ]);
+  });
+
+  test("v2 files from the same numbers", () => {
+    expect(
+      settingsV2({
+        memory: { limit: 1000, swap: 1500, reservation: -1 },
+        cpu: { quota: 50000, period: 100000, shares: 1024 },
+        pids: { limit: 5 },
+        unified: { "memory.high": "9" },
+      }),
+    ).toEqual([
+      ["memory.swap.max", "500"],
+      ["memory.max", "1000"],
+      ["memory.low", "max"],
+      ["cpu.weight", "39"],
+      ["cpu.max", "50000 100000"],
+      ["pids.max", "5"],
+      ["memory.high", "9"],
+    ]);
+    expect(() => settingsV2({ memory: { limit: 10, swap: 5 } })).toThrow("should be >= memory limit");
+    expect(() => settingsV2({ unified: { "../x": "1" } })).toThrow("no slashes");
+    expect([weightOfShares(2), weightOfShares(262144), ioWeight(10), ioWeight(1000)]).toEqual([
+      1, 10000, 1, 10000,
+    ]);
+  });
+
+  test("device rules: all off, then what is allowed, with what every container may use", () => {
+    const rules = deviceRules([
+      { allow: false, access: "rwm" },
+      { allow: true, type: "c", major: 10, minor: 229, access: "rw" },
+    ]);
+    expect(rules[0]).toEqual({ file: "devices.deny", value: "a" });
+    expect(rules).toContainEqual({ file: "devices.allow", value: "c 10:229 rw" });
+    expect(rules).toContainEqual({ file: "devices.allow", value: "c 1:3 rwm" });
+    expect(deviceRules([{ allow: true, access: "rwm" }])).toEqual([{ file: "devices.allow", value: "a" }]);
+    expect(deviceRules([])).toEqual([]);
+  });
+
+  test("rlimits keep all 64 bits", () => {
+    expect(limitWord(2 ** 64)).toBe(0xffffffffffffffffn);
+    expect(limitWord(1024)).toBe(1024n);
+  });
+});
+
+test("mount options: attributes, recursion, propagation, and the file system's own", () => {
+  expect(
+    parseMountOptions([
+      "rbind",
+      "ro",
+      "nosuid",
+      "rprivate",
+      "rnoexec",
+      "strictatime",
+      "mode=755",
+      "defaults",
+    ]),
+  ).toMatchObject({
+    bind: true,
+    recursiveBind: true,
+    attributes: { set: 0x1 | 0x2 | 0x20, clear: 0x70 },
+    recursive: { set: 0x8, clear: 0 },
+    propagation: [{ name: "MS_PRIVATE", recursive: true }],
+    data: ["mode=755"],
+  });
+  expect(parseMountOptions(["ro", "rw"]).attributes).toEqual({ set: 0, clear: 1 });
+  expect(parseMountOptions(["rro"]).recursive).toEqual({ set: 1, clear: 0 });
+});
+
+test("capabilities: numbers are the kernel's, and what is not to be had is left out with a warning", () => {
+  expect(CAPABILITY_NAMES).toHaveLength(41);
+  expect(CAPABILITY_NAMES.indexOf("CAP_SETFCAP")).toBe(31);
+  expect(CAPABILITY_NAMES.indexOf("CAP_CHECKPOINT_RESTORE")).toBe(40);
+  const warnings: string[] = [];
+  const sets = capabilitySets({ bounding: ["CAP_CHOWN", "CAP_KILL", "CAP_NOPE"] }, 1n, (message) =>
+    warnings.push(message),
+  );
+  expect(sets.bounding).toBe(1n);
+  expect(warnings).toEqual(["ignoring unknown or unavailable capabilities: [CAP_KILL CAP_NOPE]"]);
+});
+
+test("paths in the container cannot climb out", () => {
+  expect(belowRoot("/../../etc//passwd/.")).toBe("etc/passwd");
+  expect(belowRoot("/a/../..")).toBe(".");
+});
+
+test("sysctls: only those of a namespace the container does not share", () => {
+  const own = new Set(["network", "ipc"] as const);
+  expect(sysctlComplaint("net.ipv4.ip_forward", own)).toBeUndefined();
+  expect(sysctlComplaint("kernel.shmmax", own)).toBeUndefined();
+  expect(sysctlComplaint("net.ipv4.ip_forward", new Set())).toContain(
+    "not allowed in host network namespace",
+  );
+  expect(sysctlComplaint("kernel.panic", own)).toContain("not in a separate kernel namespace");
+  expect(sysctlComplaint("kernel.hostname", own)).toContain("conflicts");
+  expect(sysctlFile("net/ipv4/conf/eth0.1/forwarding")).toBe("/proc/sys/net/ipv4/conf/eth0.1/forwarding");
+});
+
+test("flags: every way callers write them, and the first word ends them", () => {
+  const flags = {
+    bundle: { names: ["bundle", "b"], kind: "text", about: "" },
+    force: { names: ["force", "f"], kind: "boolean", about: "" },
+    env: { names: ["env", "e"], kind: "list", about: "" },
+    n: { names: ["preserve-fds"], kind: "text", about: "" },
+  } as const satisfies FlagTable;
+  expect(parseFlags(flags, ["--bundle", "x", "-f", "-e=A=1", "--env", "B=2", "id", "-b", "y"])).toEqual({
+    flags: { bundle: "x", force: true, env: ["A=1", "B=2"] },
+    rest: ["id", "-b", "y"],
+  });
+  expect(parseFlags(flags, ["-bundle=z", "--force=false", "--", "-x"])).toEqual({
+    flags: { bundle: "z", force: false },
+    rest: ["-x"],
+  });
+  expect(() => parseFlags(flags, ["--nope"])).toThrow("flag provided but not defined: -nope");
+  expect(() => parseFlags(flags, ["--bundle"])).toThrow("flag needs an argument: -bundle");
+  expect(() => integer(parseFlags(flags, ["--preserve-fds", "many"]), "n")).toThrow("invalid value");
+});
+
+test("signals by number and name", () => {
+  expect(["9", "KILL", "SIGKILL", "sigterm", "SIGRTMIN+3", "RTMAX"].map(signalNumber)).toEqual([
+    9, 9, 9, 15, 37, 64,
+  ]);
+  expect(() => signalNumber("NOPE")).toThrow('unknown signal "NOPE"');
+  expect(() => signalNumber("65")).toThrow();
+});
+
+test("ids that would leave their directory are refused", () => {
+  for (const id of ["..", ".", "a/b", "", "a b", "\n"]) expect(() => checkId(id)).toThrow();
+  checkId("a_B-1.2+3");
+});
+
+test("the written spec is a document this runtime accepts", () => {
+  for (const rootless of [false, true]) {
+    const config = parseConfig(JSON.stringify(defaultSpec(rootless)));
+    expect(config.linux?.maskedPaths).toContain("/proc/kcore");
+    expect(config.linux?.namespaces?.map(({ type }) => type)).toContain("mount");
+  }
+});
+
+test("tables have runc's columns", () => {
+  expect(
+    table([
+      ["ID", "PID"],
+      ["a-long-container-id", "1"],
+    ]),
+  ).toBe("ID                    PID\na-long-container-id   1\n");
+});
