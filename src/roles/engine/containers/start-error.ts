@@ -60,10 +60,8 @@ export function startFailure(error: unknown): { error: ApiError; exitCode: numbe
     return runtimeFailure(error, ours ? "failed to create task for container: " : "");
   }
   if (error instanceof NetworkError) {
-    return {
-      error: new ApiError(error.status === 404 ? 404 : error.status, error.message),
-      exitCode: UNKNOWN,
-    };
+    const text = withPrefix("failed to set up container networking: ", error.message);
+    return { error: new ApiError(error.status, text, { cause: error }), exitCode: UNKNOWN };
   }
   return { error: toApiError(error), exitCode: UNKNOWN };
 }
