@@ -43,6 +43,10 @@ describe("cgroup hierarchies", () => {
 
   test("v2 alone, and none", () => {
     expect(parseMountinfo("30 1 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n").mode).toBe("v2");
+    const v2 = parseMountinfo("30 1 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+    const inside = parseMembership("0::/user.slice/session.scope\n");
+    expect(containerCgroups(v2, inside, undefined, "c1")).toEqual({ "": "/sys/fs/cgroup/user.slice/c1" });
+    expect(containerCgroups(v2, inside, "/docker/c1", "c1")).toEqual({ "": "/sys/fs/cgroup/docker/c1" });
     expect(parseMountinfo("1 0 8:1 / / rw - ext4 /dev/sda1 rw\n").mode).toBe("none");
   });
 

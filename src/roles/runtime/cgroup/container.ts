@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, rmdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { isErrno } from "../../../../ffi/errno.ts";
 import type { Resources } from "../../../spec/oci/runtime.ts";
+import { applyDevicesV2 } from "./device-program.ts";
 import { readControl, writeControl } from "./files.ts";
 import type { Cgroups } from "./hierarchy.ts";
 import { type CgroupPaths, directories } from "./paths.ts";
@@ -20,6 +21,7 @@ export function createCgroups(cgroups: Cgroups, paths: CgroupPaths, resources: R
   }
   applyResources(cgroups, paths, resources);
   if (paths["devices"]) applyDevicesV1(paths["devices"], resources);
+  else if (paths[""] !== undefined) applyDevicesV2(paths[""], resources.devices ?? []);
 }
 
 /** Sets the limits of `resources` on a container's cgroups (`create` and `update`). */

@@ -1,5 +1,5 @@
 // A container's cgroup directories: one a v1 hierarchy, and one in the unified hierarchy.
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Cgroups, Hierarchy } from "./hierarchy.ts";
 
 /** Controller name → directory; the unified hierarchy's name is "". The shape runc's state.json has. */
@@ -44,9 +44,11 @@ export function containerCgroups(
   for (const hierarchy of cgroups.v1)
     for (const controller of hierarchy.controllers) paths[controller] = at(hierarchy, controller);
   if (cgroups.unified) {
-    // A pure v2 host forbids processes in a cgroup that has controllers for children, so a relative path there starts at
-    // the root too, as runc's does for a process in the root's own leaf.
-    paths[""] = at(cgroups.unified, "");
+    // On a pure v2 host a cgroup with processes in it, as ours has, can hand no controllers down: its parent can.
+    if (cgroups.mode === "v2" && !absolute) {
+      const beside = dirname(relativeToRoot(own.get("") ?? "/", cgroups.unified));
+      paths[""] = join(cgroups.unified.mountpoint, beside, inside);
+    } else paths[""] = at(cgroups.unified, "");
   }
   return paths;
 }
