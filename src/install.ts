@@ -1,7 +1,7 @@
 // bunker install [--prefix DIR] [--force]: lays the symlinks by which one file answers to every role's name.
 import { lstatSync, mkdirSync, readlinkSync, renameSync, symlinkSync } from "node:fs";
 import { join, relative } from "node:path";
-import { parseArgs } from "node:util";
+import yargs from "yargs";
 import { isErrno } from "../ffi/errno.ts";
 import { compiled } from "./self.ts";
 
@@ -33,21 +33,26 @@ function lay(link: string, target: string, force: boolean): boolean {
   return true;
 }
 
+function parse(args: string[]): { prefix: string; force: boolean } {
+  return yargs(args)
+    .scriptName("bunker install")
+    .usage("$0 [--prefix DIR] [--force]\n\nLays one symlink a role below DIR/bin, all to this file.")
+    .option("prefix", { type: "string", default: "/usr/local", describe: "where bin/ is" })
+    .option("force", { type: "boolean", default: false, describe: "replace what is in the way" })
+    .strict()
+    .version(false)
+    .fail((message, error) => {
+      throw error ?? new Error(message);
+    })
+    .parseSync();
+}
+
 export async function main(args: string[]): Promise<number> {
-  let options: { prefix: string; force: boolean };
+  let options: ReturnType<typeof parse>;
   try {
-    const { values } = parseArgs({
-      args,
-      options: {
-        prefix: { type: "string", default: "/usr/local" },
-        force: { type: "boolean", default: false },
-      },
-    });
-    options = values;
+    options = parse(args);
   } catch (error) {
-    process.stderr.write(
-      `bunker install: ${(error as Error).message}\nUsage: bunker install [--prefix DIR] [--force]\n`,
-    );
+    process.stderr.write(`bunker install: ${(error as Error).message} (see bunker install --help)\n`);
     return 64;
   }
   if (!compiled) {

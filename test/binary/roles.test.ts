@@ -75,6 +75,15 @@ describe.skipIf(!built)(built ? "the binary" : "the binary (skipped: dist/bunker
     expect(stdout).toStartWith("Docker version");
   });
 
+  test("install refuses what it does not know, and helps", async () => {
+    const unknown = await run([bunker, "install", "--nowhere"]);
+    expect(unknown.code).toBe(64);
+    expect(unknown.stderr).toContain("nowhere");
+    const help = await run([bunker, "install", "--help"]);
+    expect(help.code).toBe(0);
+    expect(help.stdout).toContain("--prefix");
+  });
+
   test("install lays the symlinks, twice without harm, and never over a stranger's file", async () => {
     const prefix = join(dir, "prefix");
     for (let round = 0; round < 2; round++) {
