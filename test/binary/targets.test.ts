@@ -45,7 +45,7 @@ describe("targets", () => {
   );
 
   test("linux-arm64 builds and is hardened", async () => {
-    const outfile = join(dir, "linux-arm64");
+    const outfile = join(dir, "bunker-arm64");
     expect(await build("linux-arm64", outfile)).toMatchObject({ code: 0 });
     expect(machine(outfile)).toBe(183);
   }, 300_000);
@@ -55,7 +55,7 @@ describe("targets", () => {
       ? "linux-arm64 starts and makes syscalls"
       : "linux-arm64 starts (skipped: qemu-user-static or libc6-dev-arm64-cross is not installed)",
     async () => {
-      const bunker = join(dir, "linux-arm64");
+      const bunker = join(dir, "bunker-arm64");
       expect(await must([qemu, "-L", libc, bunker, "--version"], { deadline: 120_000 })).toStartWith(
         "bunker version",
       );
