@@ -59,7 +59,9 @@ export const MEMORY1_FIELDS = [
   "totalUnevictable",
 ] as const;
 type Memory1Name = (typeof MEMORY1_FIELDS)[number];
-const numbered = Object.fromEntries(MEMORY1_FIELDS.map((name, i) => [name, [i + 1, "uint64"]])) as unknown as {
+const numbered = Object.fromEntries(
+  MEMORY1_FIELDS.map((name, i) => [name, [i + 1, "uint64"]]),
+) as unknown as {
   readonly [N in Memory1Name]: readonly [number, "uint64"];
 };
 const Memory1 = message(`${v1}MemoryStat`, {
