@@ -1,12 +1,13 @@
 // What this machine and this process can do: read once, when a plan is made.
-import { existsSync, fstatSync, readFileSync, statSync } from "node:fs";
+
 import { NR } from "../../../ffi/arch/index.ts";
 import { O_CLOEXEC, O_PATH, RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS } from "../../../ffi/constants/fcntl.ts";
-import { isErrno } from "../../../ffi/errno.ts";
 import type { Fd } from "../../../ffi/fd.ts";
 import { OpenHow } from "../../../ffi/file.ts";
 import { cstr, rawSyscall, syscall } from "../../../ffi/libc.ts";
+import { exists, readText, readTextIfThere } from "../../../ffi/path.ts";
 import { pack } from "../../../ffi/struct.ts";
+import { statAt } from "../../../ffi/tree.ts";
 import type { Process, Rlimit } from "../../spec/oci/runtime.ts";
 import { limitNumber, limitWord } from "./launch/identity.ts";
 
@@ -20,10 +21,10 @@ export interface HostCapabilities {
 }
 
 export function hostCapabilities(): HostCapabilities {
-  const status = readFileSync("/proc/self/status", "latin1");
+  const status = readText("/proc/self/status");
   const set = (name: string) =>
     BigInt(`0x${new RegExp(`^${name}:\\s*([0-9a-f]+)`, "m").exec(status)?.[1] ?? "0"}`);
-  const last = Number(readFileSync("/proc/sys/kernel/cap_last_cap", "latin1"));
+  const last = Number(readText("/proc/sys/kernel/cap_last_cap"));
   return { bounding: set("CapBnd"), effective: set("CapEff"), known: (1n << BigInt(last + 1)) - 1n };
 }
 
@@ -57,7 +58,7 @@ export function oomScore(
 ): number | undefined {
   const wanted = process?.oomScoreAdj;
   if (wanted === undefined) return undefined;
-  const now = Number(readFileSync("/proc/self/oom_score_adj", "latin1"));
+  const now = Number(readText("/proc/self/oom_score_adj"));
   if (wanted === now) return undefined;
   if (wanted < now && (capabilities.effective & CAP_SYS_RESOURCE) === 0n) {
     warn(`oomScoreAdj ${wanted} is below ${now} and CAP_SYS_RESOURCE is missing; left at ${now}`);
@@ -71,24 +72,20 @@ export function foreignStdio(uid: number, terminal: boolean): number[] {
   if (terminal) return [];
   return [0, 1, 2].filter((fd) => {
     try {
-      const stat = fstatSync(fd);
-      return stat.uid !== uid && stat.rdev !== 0x103;
+      const stat = statAt(fd, "");
+      const isNull = stat?.rdevMajor === 1 && stat.rdevMinor === 3;
+      return stat !== undefined && stat.uid !== uid && !isNull;
     } catch {
       return false;
     }
   });
 }
 
-/** What a bind mount's source is; throws when it is not there. */
-export function sourceKind(source: string): "directory" | "file" {
-  return statSync(source).isDirectory() ? "directory" : "file";
-}
-
 /** The mount that a path lies on, when it is shared with peers. */
 export function sharedParent(path: string): string | undefined {
   let best = "";
   let shared = false;
-  for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n")) {
+  for (const line of readText("/proc/self/mountinfo").split("\n")) {
     const fields = line.split(" ");
     const mountpoint = fields[4];
     if (mountpoint === undefined || mountpoint.length < best.length) continue;
@@ -103,25 +100,16 @@ export function sharedParent(path: string): string | undefined {
 export function execLabel(process: Process | undefined): { file: string; label: string } | undefined {
   const profile = process?.apparmorProfile;
   if (profile) {
-    const enabled = readFirst("/sys/module/apparmor/parameters/enabled")?.startsWith("Y");
+    const enabled = readTextIfThere("/sys/module/apparmor/parameters/enabled")?.startsWith("Y");
     if (!enabled) {
       throw new Error("apparmor: config provided but apparmor not supported");
     }
     const own = "/proc/self/attr/apparmor/exec";
-    return { file: existsSync(own) ? own : "/proc/self/attr/exec", label: `exec ${profile}` };
+    return { file: exists(own) ? own : "/proc/self/attr/exec", label: `exec ${profile}` };
   }
-  if (process?.selinuxLabel && existsSync("/sys/fs/selinux/enforce"))
+  if (process?.selinuxLabel && exists("/sys/fs/selinux/enforce"))
     return { file: "/proc/self/attr/exec", label: process.selinuxLabel };
   return undefined;
-}
-
-function readFirst(path: string): string | undefined {
-  try {
-    return readFileSync(path, "latin1");
-  } catch (error) {
-    if (isErrno(error, "ENOENT", "ENOTDIR", "EACCES")) return undefined;
-    throw error;
-  }
 }
 
 /** Whether a path below an open directory exists with no symlink on the way, so that it means the same to everybody. */

@@ -1,5 +1,5 @@
 // The runtime's log: logrus's lines on stderr, or a file in text or JSON, which containerd's shim reads back for errors.
-import { appendFileSync } from "node:fs";
+import { writeText } from "../../../ffi/path.ts";
 import { print } from "./output.ts";
 
 export type LogLevel = "debug" | "info" | "warning" | "error";
@@ -28,7 +28,7 @@ export function log(level: LogLevel, message: string): void {
     return;
   }
   try {
-    appendFileSync(file, `${line}\n`, { mode: 0o644 });
+    writeText(file, `${line}\n`, { mode: 0o644, append: true });
   } catch (error) {
     print(`${line}\nrunc: cannot write to the log ${file}: ${(error as Error).message}\n`, 2);
   }

@@ -1,7 +1,7 @@
 // The life of a container's cgroups: made before it starts, removed when it is deleted.
-import { existsSync, mkdirSync, readdirSync, rmdirSync } from "node:fs";
-import { dirname } from "node:path";
+
 import { isErrno } from "../../../../ffi/errno.ts";
+import { exists, kindOf, makeDirectories, namesAt, removeDirectory } from "../../../../ffi/path.ts";
 import type { Resources } from "../../../spec/oci/runtime.ts";
 import { applyDevicesV2 } from "./device-program.ts";
 import { readControl, writeControl } from "./files.ts";
@@ -13,7 +13,7 @@ import { applyV2, enableControllers } from "./v2.ts";
 /** Makes the directories and sets the limits. What it made is removed again by `removeCgroups`, whatever became of it. */
 export function createCgroups(cgroups: Cgroups, paths: CgroupPaths, resources: Resources): void {
   for (const [controller, directory] of Object.entries(paths)) {
-    const fresh = makeDirectory(directory);
+    const fresh = makeDirectories(directory, 0o755);
     if (controller === "cpuset" && fresh) {
       const hierarchy = cgroups.v1.find((one) => one.controllers.includes("cpuset"));
       if (hierarchy) seedCpuset(directory, hierarchy.mountpoint);
@@ -37,20 +37,6 @@ export function applyResources(cgroups: Cgroups, paths: CgroupPaths, resources: 
   }
 }
 
-/** Whether it was made (and not there before). */
-function makeDirectory(directory: string): boolean {
-  try {
-    mkdirSync(directory, 0o755);
-    return true;
-  } catch (error) {
-    if (isErrno(error, "EEXIST")) return false;
-    if (!isErrno(error, "ENOENT")) throw error;
-    mkdirSync(dirname(directory), { recursive: true, mode: 0o755 });
-    mkdirSync(directory, 0o755);
-    return true;
-  }
-}
-
 /** Process ids in the container's cgroups (its whole subtree); empty when they are gone. */
 export function cgroupPids(paths: CgroupPaths): number[] {
   // v1's freezer or pids as runc does; every hierarchy holds the same processes.
@@ -61,15 +47,14 @@ export function cgroupPids(paths: CgroupPaths): number[] {
 
 function pidsBelow(directory: string): number[] {
   const own = (readControl(directory, "cgroup.procs") ?? "").split("\n").filter(Boolean).map(Number);
-  let names: string[];
-  try {
-    names = readdirSync(directory, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .map((entry) => entry.name);
-  } catch {
-    return own;
-  }
-  return [...own, ...names.flatMap((name) => pidsBelow(`${directory}/${name}`))];
+  return [...own, ...directoriesIn(directory).flatMap(pidsBelow)];
+}
+
+/** A cgroup's children. */
+function directoriesIn(directory: string): string[] {
+  return (namesAt(directory) ?? [])
+    .map((name) => `${directory}/${name}`)
+    .filter((path) => exists(path) && kindOf(path) === "directory");
 }
 
 export type FreezeState = "THAWED" | "FREEZING" | "FROZEN";
@@ -112,23 +97,22 @@ export function waitFrozen(paths: CgroupPaths, deadlineMs = 5000): void {
 /** Kills every process of the unified cgroup at once, where the kernel can (5.14). Returns whether it did. */
 export function killCgroup(paths: CgroupPaths): boolean {
   const directory = paths[""];
-  if (directory === undefined || !existsSync(`${directory}/cgroup.kill`)) return false;
+  if (directory === undefined || !exists(`${directory}/cgroup.kill`)) return false;
   writeControl(directory, "cgroup.kill", "1");
   return true;
 }
 
 function removeTree(directory: string): void {
   try {
-    rmdirSync(directory);
+    removeDirectory(directory);
     return;
   } catch (error) {
     if (isErrno(error, "ENOENT")) return;
     if (!isErrno(error, "EBUSY", "ENOTEMPTY")) throw error;
   }
-  for (const entry of readdirSync(directory, { withFileTypes: true }))
-    if (entry.isDirectory()) removeTree(`${directory}/${entry.name}`);
+  for (const child of directoriesIn(directory)) removeTree(child);
   try {
-    rmdirSync(directory);
+    removeDirectory(directory);
   } catch (error) {
     if (!isErrno(error, "ENOENT")) throw error;
   }

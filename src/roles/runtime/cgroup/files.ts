@@ -1,31 +1,36 @@
 // Reading and writing cgroup files, with errors that say which file and which value.
-import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
+import { O_TRUNC, O_WRONLY } from "../../../../ffi/constants/fcntl.ts";
 import { isErrno } from "../../../../ffi/errno.ts";
+import type { Fd } from "../../../../ffi/fd.ts";
+import { open, write } from "../../../../ffi/file.ts";
+import { readText } from "../../../../ffi/path.ts";
+
+const encoder = new TextEncoder();
 
 /** Writes a value in one write(2), as the kernel wants it. */
 export function writeControl(directory: string, file: string, value: string): void {
   const path = `${directory}/${file}`;
-  let fd: number;
+  let opened: Fd;
   try {
-    fd = openSync(path, "w");
+    opened = open(path, O_WRONLY | O_TRUNC);
   } catch (error) {
-    throw new Error(`openat2 ${path}: ${(error as Error).message}`, { cause: error });
+    throw new Error(`failed to open ${path}: ${(error as Error).message}`, { cause: error });
   }
   try {
-    writeSync(fd, value);
+    write(opened, encoder.encode(value));
   } catch (error) {
     throw new Error(`failed to write ${JSON.stringify(value)} to ${path}: ${(error as Error).message}`, {
       cause: error,
     });
   } finally {
-    closeSync(fd);
+    opened.close();
   }
 }
 
 /** Content without the trailing newline; undefined when the file or its cgroup is not there. */
 export function readControl(directory: string, file: string): string | undefined {
   try {
-    return readFileSync(`${directory}/${file}`, "utf8").trimEnd();
+    return readText(`${directory}/${file}`).trimEnd();
   } catch (error) {
     if (isErrno(error, "ENOENT", "ENODEV", "ENOTDIR")) return undefined;
     throw error;

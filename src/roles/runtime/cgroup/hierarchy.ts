@@ -1,6 +1,6 @@
 // Which cgroup file systems this host has, and where: v1 controllers, the unified hierarchy, or both (hybrid).
 // Read from mountinfo, since a folder of a controller's name below /sys/fs/cgroup may be no cgroup at all.
-import { readFileSync } from "node:fs";
+import { readText } from "../../../../ffi/path.ts";
 
 export interface Hierarchy {
   /** Controllers of a v1 mount ("cpu", "cpuacct"; "name=systemd"); empty for the unified one. */
@@ -68,9 +68,9 @@ export function parseMembership(text: string): Map<string, string> {
 }
 
 export function hostCgroups(): Cgroups {
-  return parseMountinfo(readFileSync("/proc/self/mountinfo", "latin1"));
+  return parseMountinfo(readText("/proc/self/mountinfo"));
 }
 
 export function membership(pid: number | "self"): Map<string, string> {
-  return parseMembership(readFileSync(`/proc/${pid}/cgroup`, "utf8"));
+  return parseMembership(readText(`/proc/${pid}/cgroup`));
 }

@@ -1,5 +1,5 @@
 // A container's cgroup directories: one a v1 hierarchy, and one in the unified hierarchy.
-import { dirname, join } from "node:path";
+import { parentOf } from "../../../../ffi/path.ts";
 import type { Cgroups, Hierarchy } from "./hierarchy.ts";
 
 /** Controller name → directory; the unified hierarchy's name is "". The shape runc's state.json has. */
@@ -14,6 +14,10 @@ function clean(path: string): string {
     else parts.push(part);
   }
   return parts.join("/");
+}
+
+function below(mountpoint: string, ...parts: string[]): string {
+  return `${mountpoint}/${clean(parts.join("/"))}`;
 }
 
 function relativeToRoot(own: string, hierarchy: Hierarchy): string {
@@ -39,15 +43,19 @@ export function containerCgroups(
   const absolute = name.startsWith("/");
   const inside = clean(name);
   const at = (hierarchy: Hierarchy, controller: string) =>
-    join(hierarchy.mountpoint, absolute ? "" : relativeToRoot(own.get(controller) ?? "/", hierarchy), inside);
+    below(
+      hierarchy.mountpoint,
+      absolute ? "" : relativeToRoot(own.get(controller) ?? "/", hierarchy),
+      inside,
+    );
   const paths: CgroupPaths = {};
   for (const hierarchy of cgroups.v1)
     for (const controller of hierarchy.controllers) paths[controller] = at(hierarchy, controller);
   if (cgroups.unified) {
     // On a pure v2 host a cgroup with processes in it, as ours has, can hand no controllers down: its parent can.
     if (cgroups.mode === "v2" && !absolute) {
-      const beside = dirname(relativeToRoot(own.get("") ?? "/", cgroups.unified));
-      paths[""] = join(cgroups.unified.mountpoint, beside, inside);
+      const beside = parentOf(relativeToRoot(own.get("") ?? "/", cgroups.unified));
+      paths[""] = below(cgroups.unified.mountpoint, beside, inside);
     } else paths[""] = at(cgroups.unified, "");
   }
   return paths;

@@ -1,5 +1,5 @@
 // Limits on the unified hierarchy. config-linux.md#control-groups; Documentation/admin-guide/cgroup-v2
-import { dirname } from "node:path";
+import { parentOf } from "../../../../ffi/path.ts";
 import type { Resources } from "../../../spec/oci/runtime.ts";
 import { readControl, writeControl } from "./files.ts";
 
@@ -82,7 +82,7 @@ export function settingsV2(resources: Resources): [file: string, value: string][
 export function enableControllers(directory: string, mountpoint: string): void {
   const available = (readControl(mountpoint, "cgroup.controllers") ?? "").split(" ").filter(Boolean);
   const levels: string[] = [];
-  for (let at = dirname(directory); at.length >= mountpoint.length; at = dirname(at)) levels.unshift(at);
+  for (let at = parentOf(directory); at.length >= mountpoint.length; at = parentOf(at)) levels.unshift(at);
   for (const level of levels) {
     const enabled = new Set((readControl(level, "cgroup.subtree_control") ?? "").split(" "));
     const missing = available.filter((name) => !enabled.has(name));

@@ -1,5 +1,5 @@
 // What a valid config.json may still ask for wrongly or in vain: checked before anything is made.
-import { readlinkSync } from "node:fs";
+import { linkText } from "../../../../ffi/path.ts";
 import type { Config, NamespaceType } from "../../../spec/oci/runtime.ts";
 import { RuntimeError } from "../errors.ts";
 import { NAMESPACE_FLAG } from "../launch/namespaces.ts";
@@ -67,7 +67,7 @@ function checkNamespacePath(type: NamespaceType, path: string): void {
   if (!path.startsWith("/")) throw new RuntimeError(`namespace path ${path} is not absolute`);
   let target: string;
   try {
-    target = readlinkSync(path);
+    target = linkText(path);
   } catch {
     // A bind-mounted namespace file is no link; setns checks its type.
     return;

@@ -1,9 +1,10 @@
 // exec: a process document and a running container become a plan and a launched process.
-import { readlinkSync } from "node:fs";
+
 import { arch } from "../../../../ffi/arch/index.ts";
 import { O_DIRECTORY, O_PATH } from "../../../../ffi/constants/fcntl.ts";
 import type { Fd } from "../../../../ffi/fd.ts";
 import { open, write } from "../../../../ffi/file.ts";
+import { linkText } from "../../../../ffi/path.ts";
 import { pidfdOpen } from "../../../../ffi/process.ts";
 import { renderPlan } from "../../../launcher/render.ts";
 import { pipe, spawnPlan } from "../../../launcher/spawn.ts";
@@ -128,7 +129,7 @@ function launch(options: ExecOptions, plan: import("../../../launcher/plan.ts").
 
 /** Joining the namespace one is in is refused for user namespaces and needless for all. */
 function sameNamespace(pid: number, file: string): boolean {
-  return readlinkSync(`/proc/${pid}/ns/${file}`) === readlinkSync(`/proc/self/ns/${file}`);
+  return linkText(`/proc/${pid}/ns/${file}`) === linkText(`/proc/self/ns/${file}`);
 }
 
 /** The container's cgroups; on v2 the one its first process moved to, when processes may not be in the upper one any more. */

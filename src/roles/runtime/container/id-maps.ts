@@ -1,5 +1,6 @@
 // User namespace maps: written by the runtime, which has the privilege, while the launcher waits. man 7 user_namespaces
-import { writeFileSync } from "node:fs";
+import { O_WRONLY } from "../../../../ffi/constants/fcntl.ts";
+import { open, write } from "../../../../ffi/file.ts";
 import type { IdMapping, Linux } from "../../../spec/oci/runtime.ts";
 
 const lines = (maps: readonly IdMapping[]) =>
@@ -13,7 +14,9 @@ export function writeIdMaps(pid: number, linux: Linux): void {
   ] as const) {
     const path = `/proc/${pid}/${file}`;
     try {
-      writeFileSync(path, lines(maps ?? []));
+      // The kernel takes the whole map in one write.
+      using file = open(path, O_WRONLY);
+      write(file, new TextEncoder().encode(lines(maps ?? [])));
     } catch (error) {
       throw new Error(`failed to write ${path}: ${(error as Error).message}`, { cause: error });
     }

@@ -1,11 +1,12 @@
 // Signals to a container, and its end.
-import { constants } from "node:os";
+
 import { pidfdOpen, pidfdSignal, pidfdWait } from "../../../../ffi/process.ts";
 import { cgroupPids, isFrozen, killCgroup, removeCgroups, setFrozen } from "../cgroup/container.ts";
 import { notRunning, RuntimeError } from "../errors.ts";
 import { log } from "../log.ts";
 import { tryHooks } from "./hooks.ts";
 import { isAlive } from "./process-table.ts";
+import { SIGNALS } from "./signals.ts";
 import type { ContainerState, StateStore } from "./state.ts";
 import { stateDocument } from "./status.ts";
 
@@ -18,7 +19,7 @@ export function signalNumber(word: string): number {
     if (number > 0 && number <= 64) return number;
   }
   const name = word.toUpperCase().replace(/^(SIG)?/, "SIG");
-  const known = (constants.signals as Record<string, number>)[name];
+  const known = SIGNALS[name];
   if (known !== undefined) return known;
   const realtime = /^SIGRT(MIN|MAX)([+-]\d+)?$/.exec(name);
   if (realtime) {

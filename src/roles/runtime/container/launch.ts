@@ -1,11 +1,11 @@
 // create and run: config.json becomes cgroups, a plan, a launcher, and a container that waits for its start.
-import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
-import { isAbsolute, join } from "node:path";
+
 import { arch } from "../../../../ffi/arch/index.ts";
 import { O_DIRECTORY, O_PATH, O_RDWR, S_IFIFO } from "../../../../ffi/constants/fcntl.ts";
 import { isErrno } from "../../../../ffi/errno.ts";
 import type { Fd } from "../../../../ffi/fd.ts";
 import { mknodat, open, write } from "../../../../ffi/file.ts";
+import { exists, kindOf, readText, realPath } from "../../../../ffi/path.ts";
 import { renderPlan } from "../../../launcher/render.ts";
 import { PlanError, pipe, type Report, type RunningPlan, spawnPlan } from "../../../launcher/spawn.ts";
 import { span } from "../../../observe/trace.ts";
@@ -23,7 +23,6 @@ import {
   hostCapabilities,
   oomScore,
   sharedParent,
-  sourceKind,
 } from "../host.ts";
 import { ALL_CAPABILITIES, capabilitySets } from "../launch/capabilities.ts";
 import { belowRoot, type Descriptors, TELL } from "../launch/context.ts";
@@ -72,10 +71,10 @@ export interface Launched {
 
 /** Reads and checks a bundle's config.json. */
 export function readBundle(bundle: string): Config {
-  const path = join(bundle, "config.json");
+  const path = `${bundle}/config.json`;
   let text: string;
   try {
-    text = readFileSync(path, "utf8");
+    text = readText(path);
   } catch (error) {
     if (isErrno(error, "ENOENT")) throw new RuntimeError(`JSON specification file config.json not found`);
     throw error;
@@ -86,11 +85,11 @@ export function readBundle(bundle: string): Config {
 /** Launches; undefined after `planOnly`. What fails leaves nothing behind. */
 export async function launchContainer(options: LaunchOptions): Promise<Launched | undefined> {
   const { id, store } = options;
-  const bundle = realpathSync.native(options.bundle);
+  const bundle = realPath(options.bundle);
   const { config } = options;
   checkConfig(config);
   const rootPath = config.root?.path ?? "rootfs";
-  const rootfs = resolveRootfs(isAbsolute(rootPath) ? rootPath : join(bundle, rootPath));
+  const rootfs = resolveRootfs(absolute(bundle, rootPath));
   absoluteSources(config, bundle);
   const cgroups = hostCgroups();
   const cgroupPaths = containerCgroups(cgroups, membership("self"), config.linux?.cgroupsPath, id);
@@ -126,9 +125,9 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
     sharedParent: /^r?shared$/.test(config.linux?.rootfsPropagation ?? "") ? sharedParent(rootfs) : undefined,
     cgroups,
     cgroupPaths,
-    sourceKind,
+    sourceKind: kindOf,
     exists: (path) => existsPlainly(root, path),
-    hostHasKcore: existsSync("/proc/kcore"),
+    hostHasKcore: exists("/proc/kcore"),
     oomScoreAdj: oomScore(process, capabilities, options.warn),
     noPivot: options.noPivot,
     keyring: !options.noNewKeyring,
@@ -258,23 +257,25 @@ function descriptors(options: LaunchOptions): Descriptors {
 function resolveRootfs(path: string): string {
   let real: string;
   try {
-    real = realpathSync.native(path);
+    real = realPath(path);
   } catch (error) {
     throw new RuntimeError(`invalid rootfs: ${(error as Error).message}`);
   }
-  if (!statSync(real).isDirectory()) throw new RuntimeError(`invalid rootfs: ${path} is not a directory`);
+  if (kindOf(real) !== "directory") throw new RuntimeError(`invalid rootfs: ${path} is not a directory`);
   if (real === "/") throw new RuntimeError("invalid rootfs: it must not be the host's root");
   return real;
 }
+
+const absolute = (bundle: string, path: string) => (path.startsWith("/") ? path : `${bundle}/${path}`);
 
 /** Bind sources are relative to the bundle, and must be there. */
 function absoluteSources(config: Config, bundle: string): void {
   for (const mount of config.mounts ?? []) {
     if (!isBind(mount)) continue;
     const source = mount.source ?? "";
-    mount.source = isAbsolute(source) ? source : join(bundle, source);
+    mount.source = absolute(bundle, source);
     try {
-      statSync(mount.source);
+      kindOf(mount.source);
     } catch (error) {
       if (!isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) throw error;
       throw new RuntimeError(
@@ -306,7 +307,7 @@ function memoryEvents(state: ContainerState): string {
   const { cgroup_paths: paths } = state;
   for (const file of [`${paths["memory"]}/memory.oom_control`, `${paths[""]}/memory.events`]) {
     try {
-      return readFileSync(file, "latin1");
+      return readText(file);
     } catch {
       // Not this kind of hierarchy.
     }

@@ -1,10 +1,9 @@
 // --pid-file: what conmon and containerd read a process's pid from.
-import { renameSync, writeFileSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { nameOf, parentOf, rename, writeText } from "../../../../ffi/path.ts";
 
 /** The number alone, put in place whole. */
 export function writePidFile(path: string, pid: number): void {
-  const aside = join(dirname(path), `.${basename(path)}`);
-  writeFileSync(aside, String(pid), { mode: 0o666 });
-  renameSync(aside, path);
+  const aside = `${parentOf(path)}/.${nameOf(path)}`;
+  writeText(aside, String(pid));
+  rename(aside, path);
 }

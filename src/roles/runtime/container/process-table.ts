@@ -1,5 +1,5 @@
 // What /proc says about a process.
-import { readFileSync } from "node:fs";
+import { readText } from "../../../../ffi/path.ts";
 
 export interface ProcessStat {
   /** R, S, D, Z … */
@@ -12,7 +12,7 @@ export interface ProcessStat {
 export function processStat(pid: number): ProcessStat | undefined {
   let text: string;
   try {
-    text = readFileSync(`/proc/${pid}/stat`, "latin1");
+    text = readText(`/proc/${pid}/stat`);
   } catch {
     return undefined;
   }

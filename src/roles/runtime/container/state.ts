@@ -1,10 +1,18 @@
 // What the runtime keeps of a container: <root>/<id>/state.json and the start FIFO. The names of runc's own file are kept
 // (id, init_process_pid, cgroup_paths …), since monitoring programs read it.
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+
 import { isErrno } from "../../../../ffi/errno.ts";
+import {
+  exists,
+  makeDirectories,
+  makeDirectory,
+  namesAt,
+  readText,
+  removeAll,
+  rename,
+  writeText,
+} from "../../../../ffi/path.ts";
 import type { Config } from "../../../spec/oci/runtime.ts";
-import { writeAtomic } from "../../../store/atomic.ts";
 import type { CgroupPaths } from "../cgroup/paths.ts";
 import { alreadyExists, notExist, RuntimeError } from "../errors.ts";
 
@@ -33,28 +41,25 @@ export class StateStore {
   constructor(readonly root: string) {}
 
   directory(id: string): string {
-    return join(this.root, id);
+    return `${this.root}/${id}`;
   }
 
   startFifo(id: string): string {
-    return join(this.root, id, "exec.fifo");
+    return `${this.root}/${id}/exec.fifo`;
   }
 
   /** Claims the id. Throws when it is invalid or taken. */
   claim(id: string): void {
     checkId(id);
-    mkdirSync(this.root, { recursive: true, mode: 0o700 });
-    try {
-      mkdirSync(this.directory(id), 0o711);
-    } catch (error) {
-      if (isErrno(error, "EEXIST")) throw alreadyExists();
-      throw error;
-    }
+    makeDirectories(this.root, 0o700);
+    if (!makeDirectory(this.directory(id), 0o711)) throw alreadyExists();
   }
 
   write(state: ContainerState): void {
     // Below /run: it need not outlive a power cut, since the container does not either.
-    writeAtomic(join(this.directory(state.id), "state.json"), JSON.stringify(state), { durable: false });
+    const path = `${this.directory(state.id)}/state.json`;
+    writeText(`${path}.new`, JSON.stringify(state), { mode: 0o600 });
+    rename(`${path}.new`, path);
   }
 
   /** Throws "container does not exist". An id whose claimer was killed before its first write counts as not existing. */
@@ -62,7 +67,7 @@ export class StateStore {
     checkId(id);
     let text: string;
     try {
-      text = readFileSync(join(this.directory(id), "state.json"), "utf8");
+      text = readText(`${this.directory(id)}/state.json`);
     } catch (error) {
       if (isErrno(error, "ENOENT", "ENOTDIR")) throw notExist();
       throw error;
@@ -77,23 +82,15 @@ export class StateStore {
   /** Whether the id is claimed, even without a state. */
   claimed(id: string): boolean {
     checkId(id);
-    return existsSync(this.directory(id));
+    return exists(this.directory(id));
   }
 
   remove(id: string): void {
-    rmSync(this.directory(id), { recursive: true, force: true });
+    removeAll(this.directory(id));
   }
 
   list(): string[] {
-    try {
-      return readdirSync(this.root, { withFileTypes: true })
-        .filter((entry) => entry.isDirectory() && existsSync(join(this.root, entry.name, "state.json")))
-        .map((entry) => entry.name)
-        .sort();
-    } catch (error) {
-      if (isErrno(error, "ENOENT")) return [];
-      throw error;
-    }
+    return (namesAt(this.root) ?? []).filter((name) => exists(`${this.root}/${name}/state.json`)).sort();
   }
 }
 

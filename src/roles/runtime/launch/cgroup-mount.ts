@@ -1,7 +1,7 @@
 // A mount of type "cgroup" in config.json: on v2 the unified tree, on v1 a tmpfs with each controller's own directory.
 
-import { basename } from "node:path";
 import { MOUNT_ATTR_RDONLY } from "../../../../ffi/constants/mount.ts";
+import { nameOf } from "../../../../ffi/path.ts";
 import type { Mount } from "../../../spec/oci/runtime.ts";
 import type { Cgroups } from "../cgroup/hierarchy.ts";
 import type { CgroupPaths } from "../cgroup/paths.ts";
@@ -49,7 +49,7 @@ export function addCgroupMount(
   attach(context, made, target, why);
   context.mounts.push({ path: belowRoot(mount.destination), mount: made, empty: true });
   for (const hierarchy of cgroups.v1) {
-    const name = basename(hierarchy.mountpoint);
+    const name = nameOf(hierarchy.mountpoint);
     const at = `${mount.destination}/${name}`;
     const one = plan.slot(`cgroup ${name}`);
     openMountpoint(context, at, "directory", target, why);

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readText } from "../../../../ffi/path.ts";
 import type { Config, Process } from "../../../spec/oci/runtime.ts";
 import { parseProcess } from "../../../spec/oci/runtime-validate.ts";
 import { connectConsole } from "../container/console-socket.ts";
@@ -113,7 +113,7 @@ export function processDocument(parsed: Parsed, config: Config): Process {
   const file = text(parsed, "process");
   const args = parsed.rest.slice(1);
   if (file !== undefined) {
-    const document = parseProcess(readFileSync(file, "utf8"), file);
+    const document = parseProcess(readText(file), file);
     if (!document.args?.length) throw new RuntimeError("args must not be empty");
     if (!document.cwd.startsWith("/")) throw new RuntimeError("Cwd must be an absolute path");
     return document;

@@ -1,4 +1,5 @@
-import { statSync } from "node:fs";
+import { AT_FDCWD } from "../../../../ffi/constants/fcntl.ts";
+import { statAt, toByteName } from "../../../../ffi/tree.ts";
 import type { ContainerState, StateStore } from "../container/state.ts";
 import { containerStatus } from "../container/status.ts";
 import { print } from "../output.ts";
@@ -23,7 +24,7 @@ export function describe(store: StateStore, state: ContainerState) {
 
 /** Who made the container: the owner of its directory. */
 export function ownerOf(store: StateStore, id: string): string {
-  const { uid } = statSync(store.directory(id));
+  const uid = statAt(AT_FDCWD, toByteName(store.directory(id)))?.uid ?? 0;
   return uid === 0 ? "root" : `#${uid}`;
 }
 

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readText } from "../../../../ffi/path.ts";
 import type { Resources } from "../../../spec/oci/runtime.ts";
 import { parseResources } from "../../../spec/oci/runtime-validate.ts";
 import { applyResources } from "../cgroup/container.ts";
@@ -51,7 +51,7 @@ export const update: Verb = {
     const resources =
       file !== undefined
         ? parseResources(
-            readFileSync(file === "-" ? 0 : file, "utf8"),
+            readText(file === "-" ? "/proc/self/fd/0" : file),
             file === "-" ? "resources on stdin" : file,
           )
         : resourcesOfFlags(parsed);
