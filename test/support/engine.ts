@@ -37,7 +37,12 @@ export interface Engine extends AsyncDisposable {
 /** Makes and starts an engine. `dataRoot` may be given (e.g. a small tmpfs). */
 export async function startEngine(
   netns: Netns,
-  options: { args?: string[]; dataRoot?: string } = {},
+  options: {
+    args?: string[];
+    dataRoot?: string;
+    /** Puts the daemon's command line behind another one (a mount namespace, say) that executes it. */
+    behind?: string[];
+  } = {},
 ): Promise<Engine> {
   const dir = mkdtempSync(join(tmpdir(), "bunker-e2e-"));
   const bin = linkRoles();
@@ -69,6 +74,7 @@ export async function startEngine(
     async start(extra = []) {
       child = Bun.spawn(
         netns.inside([
+          ...(options.behind ?? []),
           join(bin, "dockerd"),
           "-H",
           host,
