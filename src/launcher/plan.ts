@@ -71,6 +71,8 @@ export interface Outcome {
   fail?: Label;
   /** What the failure of this record means to a person: the words before the errno's text, or the whole message. */
   why?: string | ((errno: number) => string);
+  /** Shown before the call in the plan's text. */
+  note?: string;
 }
 
 /** `compute` instead of a syscall: ((a & mask) >> shift) - minus. */
@@ -189,14 +191,9 @@ export class Plan {
     return new Address(of.offset + offset, `${of.text}+${offset}`);
   }
 
-  /** Adds a system call. */
-  call(name: SyscallName, args: readonly Arg[], outcome: Outcome = NOTHING): void {
-    this.#add(this.#nr[name], name, args, outcome);
-  }
-
   /** Adds into = ((a & mask) >> shift) - minus; goes to `zero` when that is 0, else to `ok`. */
   compute(a: Arg, mask: Arg, shift: Arg, minus: Arg, outcome: Outcome = NOTHING): void {
-    this.#add(COMPUTE, "compute", [a, mask, shift, minus], outcome);
+    this.call("compute", [a, mask, shift, minus], outcome);
   }
 
   /** Adds into = value. */
@@ -207,8 +204,7 @@ export class Plan {
   /** Ends the plan as a failed record does, with this message: for what is only known at run time. */
   refuse(message: string): void {
     // close(-1) is the cheapest call that always fails; its EBADF is not shown.
-    const name = `refuse ${JSON.stringify(message)}: close`;
-    this.#add(this.#nr.close, name, [-1], { why: () => message });
+    this.call("close", [-1], { why: () => message, note: `refuse ${JSON.stringify(message)}` });
   }
 
   /** The stack as the kernel left it at the start: argc, argv, envp. */
@@ -236,7 +232,9 @@ export class Plan {
     this.compute(0, 0, 0, 0, { ok: to, zero: to });
   }
 
-  #add(nr: number, name: string, args: readonly Arg[], outcome: Outcome): void {
+  /** Adds a system call. This and what it calls run for every record: kept flat and plain on purpose. */
+  call(name: SyscallName | "compute", args: readonly Arg[], outcome: Outcome = NOTHING): void {
+    const nr = name === "compute" ? COMPUTE : this.#nr[name];
     const start = this.records.length * WORDS;
     this.records.push({ nr, name, args, outcome });
     if (start + WORDS > this.#words.length) {

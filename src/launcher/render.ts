@@ -37,6 +37,7 @@ export function renderPlan(plan: Plan): string {
       : record.nr === COMPUTE
         ? expression(record.args)
         : `${record.name}(${record.args.map(argument).join(", ")})`;
+    if (record.outcome.note) text = `${record.outcome.note}: ${text}`;
     if (into) text = `${into instanceof Slot ? into.name : address(into)} = ${text}`;
     const notes: string[] = [];
     const to = (label: Label) => label.name;

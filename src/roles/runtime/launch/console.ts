@@ -1,18 +1,11 @@
 // The terminal: a pty of the container's own devpts, its master sent out by descriptor, its slave made stdio.
-import {
-  AT_EMPTY_PATH,
-  F_SETFL,
-  O_CLOEXEC,
-  O_NOCTTY,
-  O_NONBLOCK,
-  O_RDWR,
-} from "../../../../ffi/constants/fcntl.ts";
+import { F_SETFL, O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_RDWR } from "../../../../ffi/constants/fcntl.ts";
 import { TIOCGPTN, TIOCGPTPEER, TIOCSCTTY, TIOCSPTLCK, TIOCSWINSZ } from "../../../../ffi/constants/tty.ts";
 import { SCM_RIGHTS, SOL_SOCKET } from "../../../../ffi/constants/unix.ts";
 import { Address, bits, type Slot } from "../../../launcher/plan.ts";
 import { attach, type Context, openInRoot } from "./context.ts";
 import { openMountpoint } from "./mountpoint.ts";
-import { CLONE_TREE } from "./mounts.ts";
+import { COPY_OPEN } from "./open-flags.ts";
 
 export interface Console {
   size: { height: number; width: number } | undefined;
@@ -29,7 +22,7 @@ export function addConsole(context: Context, options: Console): void {
   const slave = plan.slot("slave");
   const why = "setting up the console";
   // Non-blocking, so that a FIFO planted at this path cannot hold the launcher; TIOCGPTN then refuses all but a pty master.
-  openInRoot(context, "/dev/pts/ptmx", bits({ O_RDWR, O_NOCTTY, O_NONBLOCK }), {
+  openInRoot(context, "dev/pts/ptmx", bits({ O_RDWR, O_NOCTTY, O_NONBLOCK }), {
     into: master,
     why: `${why}: opening /dev/pts/ptmx`,
   });
@@ -53,7 +46,7 @@ export function addConsole(context: Context, options: Console): void {
     const target = plan.slot("target");
     const mount = plan.slot("console");
     openMountpoint(context, "/dev/console", "file", target, why);
-    plan.call("open_tree", [slave, plan.string(""), bits({ ...CLONE_TREE, AT_EMPTY_PATH })], {
+    plan.call("open_tree", [slave, plan.string(""), COPY_OPEN], {
       into: mount,
       why,
     });

@@ -55,7 +55,7 @@ export interface Context {
   /** The container's root directory, opened; paths in the container resolve below it. */
   root: Slot;
   /** open_how structs made so far, by their flags. */
-  hows: Map<string, Address>;
+  hows: Map<Constant, Address>;
   /** Mounts made so far, innermost last: where later mountpoints may lie. */
   mounts: MadeMount[];
   /** Whether a path below the root exists already, without a symlink on the way (asked of the host). */
@@ -97,7 +97,7 @@ export function belowRoot(path: string): string {
 
 const RESOLVE = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
 
-/** openat2 below the container's root (or another directory): symlinks stay inside, magic links are refused. */
+/** openat2 of a `belowRoot` path in the container's root (or another directory): links stay inside, magic ones are refused. */
 export function openInRoot(
   context: Context,
   path: string,
@@ -106,16 +106,17 @@ export function openInRoot(
   below?: Slot,
 ): void {
   const { plan, root } = context;
-  let how = context.hows.get(flags.text);
+  let how = context.hows.get(flags);
   if (!how) {
     const values = { flags: Number(flags.value) + O_CLOEXEC, resolve: RESOLVE };
     how = new Address(plan.bytes("", pack(OpenHow, values)).offset, `{${flags.text}}`);
-    context.hows.set(flags.text, how);
+    context.hows.set(flags, how);
   }
-  plan.call("openat2", [below ?? root, plan.string(belowRoot(path)), how, OpenHow.size], outcome);
+  plan.call("openat2", [below ?? root, plan.string(path), how, OpenHow.size], outcome);
 }
 
 /** Attaches a detached mount to an open target by descriptor. Both stay open until `closeOthers`. */
 export function attach({ plan }: Context, mount: Slot, target: Slot, why: string): void {
-  plan.call("move_mount", [mount, plan.string(""), target, plan.string(""), ATTACH], { why });
+  const empty = plan.string("");
+  plan.call("move_mount", [mount, empty, target, empty, ATTACH], { why });
 }

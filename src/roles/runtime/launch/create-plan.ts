@@ -1,6 +1,6 @@
 // The whole plan of a container's first process, in the order that runtime-spec runtime.md#lifecycle asks for.
 import type { Arch } from "../../../../ffi/arch/index.ts";
-import { O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../../../ffi/constants/fcntl.ts";
+import { O_CLOEXEC, O_PATH } from "../../../../ffi/constants/fcntl.ts";
 import { MOUNT_ATTR_RDONLY } from "../../../../ffi/constants/mount.ts";
 import { PR_SET_DUMPABLE, PR_SET_NAME } from "../../../../ffi/constants/prctl.ts";
 import { bits, Plan, type Slot } from "../../../launcher/plan.ts";
@@ -21,6 +21,7 @@ import { type Masks, maskPath, readonlyPath, takeMasks } from "./masks.ts";
 import { makeDirectories } from "./mountpoint.ts";
 import { addMount, isBind, type SourceKind, setAttributes } from "./mounts.ts";
 import { addClone, addTimeNamespace, flagsOf, joinNamespaces } from "./namespaces.ts";
+import { OPEN_DIRECTORY } from "./open-flags.ts";
 import { addLateSeccomp, addProcess, closeOnExec, closeOthers, type ProcessFacts } from "./process.ts";
 import { execute } from "./program.ts";
 import { changeRoot, makeRootReadonly, moveRoot, pivotRoot, prepareRoot } from "./rootfs.ts";
@@ -85,7 +86,7 @@ export function createPlan(config: Config, facts: CreateFacts): Plan {
   if (facts.cgroupPaths[""] !== undefined) {
     unified = plan.slot("cgroup");
     const why = `opening cgroup ${facts.cgroupPaths[""]}`;
-    const flags = bits({ O_PATH, O_DIRECTORY, O_CLOEXEC });
+    const flags = OPEN_DIRECTORY;
     plan.call("openat", [AT_FDCWD, plan.string(facts.cgroupPaths[""]), flags], { into: unified, why });
   }
   joinNamespaces(context, namespaces);

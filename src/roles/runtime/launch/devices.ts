@@ -1,11 +1,12 @@
 // The container's /dev: the default devices, those of linux.devices, and the usual links. config-linux.md#default-devices
-import { O_DIRECTORY, O_PATH, S_IFBLK, S_IFCHR, S_IFIFO } from "../../../../ffi/constants/fcntl.ts";
+import { S_IFBLK, S_IFCHR, S_IFIFO } from "../../../../ffi/constants/fcntl.ts";
 import { makedev } from "../../../../ffi/file.ts";
-import { bits, Constant, type Slot } from "../../../launcher/plan.ts";
+import { Constant, type Slot } from "../../../launcher/plan.ts";
 import type { Device } from "../../../spec/oci/runtime.ts";
 import { attach, belowRoot, type Context, openInRoot } from "./context.ts";
 import { makeDirectories, openMountpoint } from "./mountpoint.ts";
 import { cloneTree } from "./mounts.ts";
+import { DIRECTORY } from "./open-flags.ts";
 
 const device = (path: string, major: number, minor: number): Device => ({
   path,
@@ -38,7 +39,7 @@ export function containerDevices(configured: readonly Device[]): Device[] {
 export function addDevices(context: Context, devices: readonly Device[], bindHostNodes: boolean): void {
   const { plan } = context;
   const dev = plan.slot("/dev");
-  openInRoot(context, "/dev", bits({ O_PATH, O_DIRECTORY }), { into: dev, why: "opening /dev" });
+  openInRoot(context, "dev", DIRECTORY, { into: dev, why: "opening /dev" });
   for (const node of devices) {
     const path = belowRoot(node.path);
     // The pty multiplexer is the container's own, a link into its devpts.
@@ -59,7 +60,7 @@ function makeNode(context: Context, node: Device, path: string, dev: Slot): void
   if (directory !== "dev") {
     makeDirectories(context, directory, why);
     parent = plan.slot("parent");
-    openInRoot(context, directory, bits({ O_PATH, O_DIRECTORY }), { into: parent, why });
+    openInRoot(context, directory, DIRECTORY, { into: parent, why });
   }
   const mode = TYPE[node.type] | (node.fileMode === undefined ? 0o666 : node.fileMode & 0o7777);
   const number = node.type === "p" ? 0 : makedev(node.major ?? 0, node.minor ?? 0);
@@ -92,7 +93,7 @@ function bindNode(context: Context, node: Device): void {
 export function addDeviceLinks(context: Context, hostHasKcore: boolean): void {
   const { plan } = context;
   const dev = plan.slot("/dev");
-  openInRoot(context, "/dev", bits({ O_PATH, O_DIRECTORY }), { into: dev, why: "opening /dev" });
+  openInRoot(context, "dev", DIRECTORY, { into: dev, why: "opening /dev" });
   const link = (target: string, name: string, tolerate: string[]) =>
     plan.call("symlinkat", [plan.string(target), dev, plan.string(name)], {
       tolerate,

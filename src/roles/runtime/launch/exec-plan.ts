@@ -1,6 +1,5 @@
 // Another process in a running container: join its cgroups and namespaces, then the same last stretch as the first one.
 import type { Arch } from "../../../../ffi/arch/index.ts";
-import { O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../../../ffi/constants/fcntl.ts";
 import { PR_SET_DUMPABLE, PR_SET_NAME } from "../../../../ffi/constants/prctl.ts";
 import { bits, Plan, type Slot } from "../../../launcher/plan.ts";
 import type { NamespaceType, Process } from "../../../spec/oci/runtime.ts";
@@ -12,6 +11,7 @@ import { addRlimits } from "./identity.ts";
 import { addKeyring } from "./keyring.ts";
 import { openLabel, writeLabel } from "./label.ts";
 import { addClone, flagsOf } from "./namespaces.ts";
+import { OPEN_DIRECTORY } from "./open-flags.ts";
 import { addLateSeccomp, addProcess, closeOnExec, closeOthers, type ProcessFacts } from "./process.ts";
 import { execute } from "./program.ts";
 
@@ -96,14 +96,14 @@ export function execPlan(process: Process, facts: ExecFacts): Plan {
     plan.call("fchdir", [containerRoot], { why: "entering the container's root" });
     plan.call("chroot", [plan.string(".")], { why: "chroot" });
   }
-  plan.call("openat", [AT_FDCWD, plan.string("/"), bits({ O_PATH, O_DIRECTORY, O_CLOEXEC })], {
+  plan.call("openat", [AT_FDCWD, plan.string("/"), OPEN_DIRECTORY], {
     into: context.root,
   });
   if (process.terminal)
     addConsole(context, { size: process.consoleSize, uid: process.user.uid, bind: false });
   if (label && facts.execLabel) writeLabel(context, label, facts.execLabel.label);
   closeOthers(context);
-  plan.call("openat", [AT_FDCWD, plan.string("/"), bits({ O_PATH, O_DIRECTORY, O_CLOEXEC })], {
+  plan.call("openat", [AT_FDCWD, plan.string("/"), OPEN_DIRECTORY], {
     into: context.root,
   });
   const program = addProcess(context, process, facts);
@@ -118,7 +118,7 @@ export function execPlan(process: Process, facts: ExecFacts): Plan {
 
 function openDirectory({ plan }: Context, path: string, why: string): Slot {
   const fd = plan.slot("directory");
-  plan.call("openat", [AT_FDCWD, plan.string(path), bits({ O_PATH, O_DIRECTORY, O_CLOEXEC })], {
+  plan.call("openat", [AT_FDCWD, plan.string(path), OPEN_DIRECTORY], {
     into: fd,
     why,
   });

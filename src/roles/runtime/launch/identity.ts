@@ -1,7 +1,6 @@
 // Who the process will be: limits, capabilities, user and groups, no_new_privs. The order is the kernel's: what needs
 // privilege comes before what takes it away.
 
-import { O_DIRECTORY, O_PATH } from "../../../../ffi/constants/fcntl.ts";
 import {
   PR_CAP_AMBIENT,
   PR_CAP_AMBIENT_CLEAR_ALL,
@@ -14,7 +13,8 @@ import * as limits from "../../../../ffi/constants/resource.ts";
 import { Address, bits, Constant } from "../../../launcher/plan.ts";
 import type { Rlimit, User } from "../../../spec/oci/runtime.ts";
 import { CAPABILITY_NAMES, type CapabilitySets } from "./capabilities.ts";
-import { type Context, openInRoot } from "./context.ts";
+import { belowRoot, type Context, openInRoot } from "./context.ts";
+import { DIRECTORY } from "./open-flags.ts";
 
 const U64_MAX = 0xffffffffffffffffn;
 
@@ -53,7 +53,7 @@ export function enterDirectory(context: Context, cwd: string, unreadable: boolea
   const done = plan.label(unreadable ? "before the user change" : "in cwd");
   const why = `chdir to cwd (${JSON.stringify(cwd)}) set in config.json failed`;
   const tolerate = unreadable ? { tolerate: ["EACCES"], fail: done } : {};
-  openInRoot(context, cwd, bits({ O_PATH, O_DIRECTORY }), { into: directory, why, ...tolerate });
+  openInRoot(context, belowRoot(cwd), DIRECTORY, { into: directory, why, ...tolerate });
   plan.call("fchdir", [directory], { why, ...tolerate });
   plan.call("close", [directory]);
   plan.place(done);

@@ -1,9 +1,8 @@
-// maskedPaths and readonlyPaths. runtime-spec config-linux.md#masked-paths
-import { AT_EMPTY_PATH, AT_RECURSIVE, O_DIRECTORY, O_PATH } from "../../../../ffi/constants/fcntl.ts";
 import { MOUNT_ATTR_RDONLY } from "../../../../ffi/constants/mount.ts";
-import { bits, type Slot } from "../../../launcher/plan.ts";
-import { attach, type Context, openInRoot } from "./context.ts";
-import { CLONE_TREE, cloneTree, newFilesystem, setAttributes } from "./mounts.ts";
+import type { Slot } from "../../../launcher/plan.ts";
+import { attach, belowRoot, type Context, openInRoot } from "./context.ts";
+import { cloneTree, newFilesystem, setAttributes } from "./mounts.ts";
+import { COPY_OPEN, COPY_OPEN_ALL, DIRECTORY, PATH } from "./open-flags.ts";
 
 /** What paths get hidden behind. */
 export interface Masks {
@@ -39,9 +38,9 @@ export function maskPath(context: Context, path: string, masks: Masks): void {
   const file = plan.label(`${path} is no directory`);
   const ready = plan.label(`mask ${path}`);
   const done = plan.label(`masked ${path}`);
-  const copy = bits({ ...CLONE_TREE, AT_EMPTY_PATH });
+  const copy = COPY_OPEN;
   const absent = ["ENOENT", "EACCES"];
-  openInRoot(context, path, bits({ O_PATH, O_DIRECTORY }), {
+  openInRoot(context, belowRoot(path), DIRECTORY, {
     into: target,
     tolerate: [...absent, "ENOTDIR"],
     fail: file,
@@ -49,7 +48,7 @@ export function maskPath(context: Context, path: string, masks: Masks): void {
   });
   plan.call("open_tree", [masks.directory, plan.string(""), copy], { into: mask, ok: ready, why });
   plan.place(file);
-  openInRoot(context, path, bits({ O_PATH }), { into: target, tolerate: absent, fail: done, why });
+  openInRoot(context, belowRoot(path), PATH, { into: target, tolerate: absent, fail: done, why });
   plan.call("open_tree", [masks.file, plan.string(""), copy], { into: mask, why });
   plan.place(ready);
   attach(context, mask, target, why);
@@ -63,13 +62,13 @@ export function readonlyPath(context: Context, path: string): void {
   const target = plan.slot("target");
   const mount = plan.slot("read-only");
   const done = plan.label(`read-only ${path}`);
-  openInRoot(context, path, bits({ O_PATH }), {
+  openInRoot(context, belowRoot(path), PATH, {
     into: target,
     tolerate: ["ENOENT", "EACCES"],
     fail: done,
     why,
   });
-  plan.call("open_tree", [target, plan.string(""), bits({ ...CLONE_TREE, AT_EMPTY_PATH, AT_RECURSIVE })], {
+  plan.call("open_tree", [target, plan.string(""), COPY_OPEN_ALL], {
     into: mount,
     why,
   });

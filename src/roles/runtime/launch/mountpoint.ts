@@ -1,7 +1,8 @@
 // Opening (and making, when missing) the place in the container's root where something gets mounted.
-import { O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_PATH } from "../../../../ffi/constants/fcntl.ts";
+import { O_CLOEXEC, O_CREAT, O_EXCL } from "../../../../ffi/constants/fcntl.ts";
 import { bits, type Slot } from "../../../launcher/plan.ts";
 import { belowRoot, type Context, openInRoot } from "./context.ts";
+import { DIRECTORY, PATH } from "./open-flags.ts";
 
 /** Makes every missing directory of a path in the container's root (or below another directory). */
 export function makeDirectories(
@@ -20,13 +21,7 @@ export function makeDirectories(
       plan.call("mkdirat", [below, plan.string(name), 0o755], { tolerate: ["EEXIST"], why });
       return;
     }
-    openInRoot(
-      context,
-      parts.slice(0, i).join("/"),
-      bits({ O_PATH, O_DIRECTORY }),
-      { into: parent, why },
-      below,
-    );
+    openInRoot(context, parts.slice(0, i).join("/"), DIRECTORY, { into: parent, why }, below);
     plan.call("mkdirat", [parent, plan.string(name), 0o755], { tolerate: ["EEXIST"], why });
     plan.call("close", [parent]);
   });
@@ -50,7 +45,7 @@ export function openMountpoint(
   why: string,
 ): void {
   const clean = belowRoot(path);
-  const flags = bits({ O_PATH });
+  const flags = PATH;
   const inside = context.mounts.findLast((made) => clean.startsWith(`${made.path}/`));
   if (!inside && !covered(context, clean) && context.exists(clean)) {
     openInRoot(context, clean, flags, { into: target, why });
@@ -84,7 +79,7 @@ function make(context: Context, clean: string, kind: "directory" | "file", why: 
     const parent = clean.slice(0, slash);
     makeDirectories(context, parent, why, below);
     directory = plan.slot("parent");
-    openInRoot(context, parent, bits({ O_PATH, O_DIRECTORY }), { into: directory, why }, below);
+    openInRoot(context, parent, DIRECTORY, { into: directory, why }, below);
   }
   const name = plan.string(clean.slice(slash + 1));
   plan.call("openat", [directory, name, bits({ O_CREAT, O_EXCL, O_CLOEXEC }), 0o644], {

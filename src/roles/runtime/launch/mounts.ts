@@ -8,7 +8,6 @@ import {
   FSMOUNT_CLOEXEC,
   FSOPEN_CLOEXEC,
   MOUNT_ATTR_RDONLY,
-  OPEN_TREE_CLONE,
 } from "../../../../ffi/constants/mount.ts";
 import { layout, pack } from "../../../../ffi/struct.ts";
 import { Address, bits, Constant, type Slot } from "../../../launcher/plan.ts";
@@ -16,6 +15,14 @@ import type { Mount } from "../../../spec/oci/runtime.ts";
 import { AT_FDCWD, attach, belowRoot, type Context, EMPTY_PATH } from "./context.ts";
 import { type Attributes, type MountOptions, parseMountOptions } from "./mount-options.ts";
 import { openMountpoint } from "./mountpoint.ts";
+import { COPY, COPY_ALL } from "./open-flags.ts";
+
+const SET_STRING = bits({ FSCONFIG_SET_STRING });
+const SET_FLAG = bits({ FSCONFIG_SET_FLAG });
+const CREATE = bits({ FSCONFIG_CMD_CREATE });
+const OPEN = bits({ FSOPEN_CLOEXEC });
+const MOUNT = bits({ FSMOUNT_CLOEXEC });
+const EMPTY_PATH_RECURSIVE = bits({ AT_EMPTY_PATH, AT_RECURSIVE });
 
 export const MountAttr = layout({
   c: "struct mount_attr",
@@ -23,8 +30,6 @@ export const MountAttr = layout({
   size: 32,
   fields: { attr_set: [0, "u64"], attr_clr: [8, "u64"], propagation: [16, "u64"], userns_fd: [24, "u64"] },
 });
-
-export const CLONE_TREE = { OPEN_TREE_CLONE, OPEN_TREE_CLOEXEC: 0o2000000 } as const;
 
 /** mount_setattr on an open mount. */
 export function setAttributes(
@@ -42,7 +47,7 @@ export function setAttributes(
     [
       mount,
       plan.string(""),
-      recursive ? bits({ AT_EMPTY_PATH, AT_RECURSIVE }) : EMPTY_PATH,
+      recursive ? EMPTY_PATH_RECURSIVE : EMPTY_PATH,
       new Address(attr.offset, `{${text}}`),
       MountAttr.size,
     ],
@@ -64,13 +69,13 @@ export function newFilesystem(
   why: string,
 ): void {
   const handle = plan.slot("fs");
-  plan.call("fsopen", [plan.string(fs.type), bits({ FSOPEN_CLOEXEC })], { into: handle, why });
+  plan.call("fsopen", [plan.string(fs.type), OPEN], { into: handle, why });
   const set = (key: string, value: string) =>
-    plan.call("fsconfig", [handle, bits({ FSCONFIG_SET_STRING }), plan.string(key), plan.string(value), 0], {
+    plan.call("fsconfig", [handle, SET_STRING, plan.string(key), plan.string(value), 0], {
       why: `${why}: option ${key}=${value}`,
     });
   const flag = (key: string) =>
-    plan.call("fsconfig", [handle, bits({ FSCONFIG_SET_FLAG }), plan.string(key), 0, 0], {
+    plan.call("fsconfig", [handle, SET_FLAG, plan.string(key), 0, 0], {
       why: `${why}: option ${key}`,
     });
   set("source", fs.source);
@@ -80,9 +85,9 @@ export function newFilesystem(
     if (equals < 0) flag(word);
     else set(word.slice(0, equals), word.slice(equals + 1));
   }
-  plan.call("fsconfig", [handle, bits({ FSCONFIG_CMD_CREATE }), 0, 0, 0], { why });
+  plan.call("fsconfig", [handle, CREATE, 0, 0, 0], { why });
   const attributes = new Constant(fs.attributes, `0x${fs.attributes.toString(16)}`);
-  plan.call("fsmount", [handle, bits({ FSMOUNT_CLOEXEC }), attributes], { into, why });
+  plan.call("fsmount", [handle, MOUNT, attributes], { into, why });
   plan.call("close", [handle]);
 }
 
@@ -94,7 +99,7 @@ export function cloneTree(
   into: Slot,
   why: string,
 ): void {
-  const flags = recursive ? bits({ ...CLONE_TREE, AT_RECURSIVE }) : bits(CLONE_TREE);
+  const flags = recursive ? COPY_ALL : COPY;
   plan.call("open_tree", [AT_FDCWD, plan.string(source), flags], { into, why });
 }
 

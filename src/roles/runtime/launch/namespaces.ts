@@ -1,6 +1,6 @@
 // Namespaces: which the clone makes anew, which are joined by path, which come later. config-linux.md#namespaces
 
-import { O_CLOEXEC, O_WRONLY } from "../../../../ffi/constants/fcntl.ts";
+import { O_CLOEXEC } from "../../../../ffi/constants/fcntl.ts";
 import {
   CLONE_INTO_CGROUP,
   CLONE_NEWCGROUP,
@@ -17,6 +17,7 @@ import { layout, pack } from "../../../../ffi/struct.ts";
 import { Address, bits, type Constant, type Label, type Slot } from "../../../launcher/plan.ts";
 import type { Linux, Namespace, NamespaceType } from "../../../spec/oci/runtime.ts";
 import { AT_FDCWD, type Context, TELL } from "./context.ts";
+import { OPEN_WRITE } from "./open-flags.ts";
 
 export const NAMESPACE_FLAG: Readonly<Record<NamespaceType, { name: string; flag: number; file: string }>> = {
   user: { name: "CLONE_NEWUSER", flag: CLONE_NEWUSER, file: "user" },
@@ -81,7 +82,7 @@ export function addTimeNamespace({ plan }: Context, offsets: Linux["timeOffsets"
   const why = "writing the time offsets";
   const fd = plan.slot("timens_offsets");
   const text = lines.join("");
-  plan.call("openat", [AT_FDCWD, plan.string("/proc/self/timens_offsets"), bits({ O_WRONLY, O_CLOEXEC })], {
+  plan.call("openat", [AT_FDCWD, plan.string("/proc/self/timens_offsets"), OPEN_WRITE], {
     into: fd,
     why,
   });

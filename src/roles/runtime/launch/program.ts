@@ -1,8 +1,7 @@
-// Finding the program as the container's user and, at the very end, becoming it.
-import { O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../../../ffi/constants/fcntl.ts";
 import { errnoText } from "../../../../ffi/errno.ts";
-import { bits, Constant, type Slot } from "../../../launcher/plan.ts";
+import { Constant, type Slot } from "../../../launcher/plan.ts";
 import { AT_FDCWD, type Context } from "./context.ts";
+import { OPEN_DIRECTORY } from "./open-flags.ts";
 
 const X_OK = new Constant(1, "X_OK");
 const F_OK = new Constant(0, "F_OK");
@@ -28,7 +27,7 @@ export function findProgram({ plan }: Context, name: string, path: string | unde
     const at = plan.string(name);
     plan.call("faccessat2", [AT_FDCWD, at, F_OK, AT_EACCESS], { why: `${quoted}: stat ${name}` });
     const file = plan.label("not a directory");
-    plan.call("openat", [AT_FDCWD, at, bits({ O_PATH, O_DIRECTORY, O_CLOEXEC })], {
+    plan.call("openat", [AT_FDCWD, at, OPEN_DIRECTORY], {
       tolerate: "any",
       fail: file,
     });
@@ -46,7 +45,7 @@ export function findProgram({ plan }: Context, name: string, path: string | unde
     const next = plan.label(`PATH ${i + 1}`);
     const file = plan.label(`file ${i + 1}`);
     plan.call("faccessat2", [AT_FDCWD, at, X_OK, AT_EACCESS], { tolerate: "any", fail: next });
-    plan.call("openat", [AT_FDCWD, at, bits({ O_PATH, O_DIRECTORY, O_CLOEXEC })], {
+    plan.call("openat", [AT_FDCWD, at, OPEN_DIRECTORY], {
       tolerate: "any",
       fail: file,
       ok: next,

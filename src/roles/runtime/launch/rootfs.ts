@@ -1,17 +1,10 @@
-// The container's root: bound onto itself, made the root of the mount namespace, made read-only at the end.
-import {
-  AT_EMPTY_PATH,
-  AT_RECURSIVE,
-  O_CLOEXEC,
-  O_DIRECTORY,
-  O_PATH,
-} from "../../../../ffi/constants/fcntl.ts";
 import { MOUNT_ATTR_RDONLY, MS_MOVE, MS_PRIVATE, MS_REC, MS_SLAVE } from "../../../../ffi/constants/mount.ts";
 import { MNT_DETACH } from "../../../../ffi/constants/umount.ts";
 import { bits, Constant } from "../../../launcher/plan.ts";
 import { AT_FDCWD, ATTACH, type Context } from "./context.ts";
 import { propagationOf } from "./mount-options.ts";
-import { CLONE_TREE, setAttributes } from "./mounts.ts";
+import { setAttributes } from "./mounts.ts";
+import { COPY_OPEN_ALL, OPEN_DIRECTORY } from "./open-flags.ts";
 
 /** Root mount propagation first, so that nothing mounted from here on is seen outside; then the root as a mount of its own. */
 export function prepareRoot(
@@ -35,11 +28,11 @@ export function prepareRoot(
     });
   const why = `bind-mounting the rootfs ${path}`;
   const base = plan.slot("base");
-  plan.call("openat", [AT_FDCWD, plan.string(path), bits({ O_PATH, O_DIRECTORY, O_CLOEXEC })], {
+  plan.call("openat", [AT_FDCWD, plan.string(path), OPEN_DIRECTORY], {
     into: base,
     why,
   });
-  plan.call("open_tree", [base, plan.string(""), bits({ ...CLONE_TREE, AT_EMPTY_PATH, AT_RECURSIVE })], {
+  plan.call("open_tree", [base, plan.string(""), COPY_OPEN_ALL], {
     into: root,
     why,
   });
@@ -51,7 +44,7 @@ export function prepareRoot(
 export function pivotRoot({ plan, root }: Context): void {
   const old = plan.slot("old root");
   const here = plan.string(".");
-  plan.call("openat", [AT_FDCWD, plan.string("/"), bits({ O_PATH, O_DIRECTORY, O_CLOEXEC })], { into: old });
+  plan.call("openat", [AT_FDCWD, plan.string("/"), OPEN_DIRECTORY], { into: old });
   plan.call("fchdir", [root], { why: "entering the rootfs" });
   plan.call("pivot_root", [here, here], { why: "pivot_root" });
   plan.call("fchdir", [old], { why: "entering the old root" });
@@ -73,7 +66,7 @@ export function moveRoot({ plan, root }: Context): void {
 
 /** Without a mount namespace of its own the container only changes root. */
 export function changeRoot({ plan, root }: Context, path: string): void {
-  plan.call("openat", [AT_FDCWD, plan.string(path), bits({ O_PATH, O_DIRECTORY, O_CLOEXEC })], {
+  plan.call("openat", [AT_FDCWD, plan.string(path), OPEN_DIRECTORY], {
     into: root,
     why: `opening the rootfs ${path}`,
   });

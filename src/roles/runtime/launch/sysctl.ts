@@ -1,8 +1,6 @@
-// linux.sysctl: written through the runtime's own /proc before the root changes, from inside the new namespaces.
-import { O_CLOEXEC, O_WRONLY } from "../../../../ffi/constants/fcntl.ts";
-import { bits } from "../../../launcher/plan.ts";
 import type { NamespaceType } from "../../../spec/oci/runtime.ts";
 import { AT_FDCWD, type Context } from "./context.ts";
+import { OPEN_WRITE } from "./open-flags.ts";
 
 const IPC = new Set([
   "kernel.msgmax",
@@ -48,7 +46,7 @@ export function addSysctls({ plan }: Context, sysctls: Readonly<Record<string, s
   for (const [name, value] of Object.entries(sysctls)) {
     const why = `error setting sysctl ${name}: write ${sysctlFile(name)}`;
     const fd = plan.slot("sysctl");
-    plan.call("openat", [AT_FDCWD, plan.string(sysctlFile(name)), bits({ O_WRONLY, O_CLOEXEC })], {
+    plan.call("openat", [AT_FDCWD, plan.string(sysctlFile(name)), OPEN_WRITE], {
       into: fd,
       why,
     });
