@@ -127,7 +127,7 @@ describe.skipIf(!root)(`networks by their options${root ? "" : " (skipped: needs
     world = await World.make();
     const roots = mkdtempSync(join(tmpdir(), "bunker-network-"));
     const config = JSON.stringify({ dataRoot: join(roots, "data"), execRoot: join(roots, "exec") });
-    const script = `mount -t proc proc /proc && mount -o bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && exec "$@"`;
+    const script = `mount -t proc proc /proc && echo 0 >/proc/sys/net/ipv4/ip_forward && mount -o bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && exec "$@"`;
     const { stdout, stderr } = await run(
       world.host.inside([
         ...["unshare", "--mount", "--fork", "--pid", "bash", "-c", script, "bash"],

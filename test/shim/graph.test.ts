@@ -24,7 +24,7 @@ async function graph(entry: string): Promise<{ files: string[]; packages: string
 
 test("the shim loads no library and few built-ins", async () => {
   const { packages } = await graph("src/roles/shim/main.ts");
-  expect(packages).toEqual(["bun:ffi", "node:fs", "node:os", "node:path"]);
+  expect(packages).toEqual(["bun:ffi", "node:fs", "node:path"]);
 });
 
 test("the shim loads only its own room, the wire and the ground", async () => {
