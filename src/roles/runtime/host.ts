@@ -112,10 +112,11 @@ export function execLabel(process: Process | undefined): { file: string; label: 
   return undefined;
 }
 
+const PLAINLY = pack(OpenHow, { flags: O_PATH | O_CLOEXEC, resolve: RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS });
+
 /** Whether a path below an open directory exists with no symlink on the way, so that it means the same to everybody. */
 export function existsPlainly(root: Fd, path: string): boolean {
-  const how = pack(OpenHow, { flags: O_PATH | O_CLOEXEC, resolve: RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS });
-  const result = rawSyscall(NR.openat2, root.number, cstr(path), how, OpenHow.size);
+  const result = rawSyscall(NR.openat2, root.number, cstr(path), PLAINLY, OpenHow.size);
   if (result < 0) return false;
   rawSyscall(NR.close, result);
   return true;
