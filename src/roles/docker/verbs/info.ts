@@ -1,34 +1,20 @@
 import type { SystemInfo } from "../../../spec/engine/system.ts";
 import { commit, version } from "../../../version.ts";
 import type { Command } from "../command.ts";
-import { ExitError, reason } from "../errors.ts";
+import { reason } from "../errors.ts";
 import { infoText } from "../format/info-text.ts";
-import { compile } from "../template/evaluate.ts";
+import { formatFlag, formatTemplate } from "../template/format-flag.ts";
 import { toJson } from "../template/value.ts";
 
 export const info: Command = {
   use: "[OPTIONS]",
   short: "Display system-wide information",
   aliases: ["docker system info", "docker info"],
-  flags: [
-    {
-      name: "format",
-      short: "f",
-      kind: "string",
-      usage: `Format output using a custom template:
-'json': Print in JSON format
-'TEMPLATE': Print output using the given Go template`,
-    },
-  ],
+  flags: [formatFlag],
   args: { min: 0, max: 0 },
   async run({ cli, flags }) {
     const format = flags.string("format");
-    let template: ReturnType<typeof compile> | undefined;
-    try {
-      template = format === "" || format === "json" ? undefined : compile(format);
-    } catch (error) {
-      throw new ExitError(64, `template parsing error: ${reason(error)}`);
-    }
+    const template = formatTemplate(format);
     let server: SystemInfo | undefined;
     const errors: string[] = [];
     try {

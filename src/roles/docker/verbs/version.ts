@@ -4,9 +4,8 @@ import { commit, version } from "../../../version.ts";
 import { API_VERSION, ConnectionError, EngineError } from "../../../wire/engine/client.ts";
 import type { Cli } from "../cli.ts";
 import type { Command } from "../command.ts";
-import { ExitError, reason } from "../errors.ts";
 import { ansic } from "../format/words.ts";
-import { compile } from "../template/evaluate.ts";
+import { formatFlag, formatTemplate } from "../template/format-flag.ts";
 import { toJson } from "../template/value.ts";
 
 interface ClientVersion {
@@ -89,25 +88,11 @@ function serverText(server: VersionResponse): string {
 export const versionVerb: Command = {
   use: "[OPTIONS]",
   short: "Show the Docker version information",
-  flags: [
-    {
-      name: "format",
-      short: "f",
-      kind: "string",
-      usage: `Format output using a custom template:
-'json': Print in JSON format
-'TEMPLATE': Print output using the given Go template`,
-    },
-  ],
+  flags: [formatFlag],
   args: { min: 0, max: 0 },
   async run({ cli, flags }) {
     const format = flags.string("format");
-    let template: ReturnType<typeof compile> | undefined;
-    try {
-      template = format === "" || format === "json" ? undefined : compile(format);
-    } catch (error) {
-      throw new ExitError(64, `template parsing error: ${reason(error)}`);
-    }
+    const template = formatTemplate(format);
     let api = API_VERSION;
     let server: VersionResponse | undefined;
     let failure: unknown;
