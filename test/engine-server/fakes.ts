@@ -73,9 +73,9 @@ export class FakeContainerd {
     return { ...manifest, mediaType: MediaType.manifest };
   }
 
-  name(name: string, target: Descriptor): Image {
+  name(name: string, target: Descriptor, labels: Image["labels"] = {}): Image {
     const now = new Date();
-    const image: Image = { name, labels: {}, target, createdAt: now, updatedAt: now };
+    const image: Image = { name, labels, target, createdAt: now, updatedAt: now };
     this.records.set(name, image);
     return image;
   }
@@ -113,9 +113,9 @@ export class FakeContainerd {
         list: async () => [...records.values()],
         async create(_ns, image) {
           if (records.has(image.name)) throw new ServiceError("AlreadyExists", `image "${image.name}"`);
-          return fake.name(image.name, image.target);
+          return fake.name(image.name, image.target, image.labels);
         },
-        update: async (_ns, image) => fake.name(image.name, image.target),
+        update: async (_ns, image) => fake.name(image.name, image.target, image.labels),
         async delete(_ns, name, options) {
           if (!records.delete(name)) throw new ServiceError("NotFound", `image "${name}": not found`);
           deleted.push({ name, sync: options?.sync ?? false });
@@ -197,6 +197,7 @@ export async function fakeEngine(overrides: Partial<EngineConfig> = {}): Promise
     counts: () => ({ total: users.length, running: 0, paused: 0, stopped: users.length }),
     usingImage: (image) => users.filter((user) => user.image === image),
     usingVolume: () => [],
+    summaries: async () => [],
     load: async () => new Set(),
     resume: async () => {},
     stop: async () => {},

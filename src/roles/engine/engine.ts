@@ -1,4 +1,5 @@
 // The engine as its parts see each other. main.ts puts it together; routes and lifecycles take it as their one argument.
+import type { ContainerSummary } from "../../spec/engine/container.ts";
 import type { Services } from "../../wire/containerd/services.ts";
 import type { EngineConfig } from "./config/types.ts";
 import type { ImageStore } from "./images/store.ts";
@@ -14,6 +15,8 @@ export interface ContainersPort {
   counts(): { total: number; running: number; paused: number; stopped: number };
   /** Containers made from the image with this id ("sha256:…"). */
   usingImage(imageId: string): { id: string; name: string; running: boolean }[];
+  /** Every container as `GET /containers/json?all=1&size=1` shows it. */
+  summaries(): Promise<ContainerSummary[]>;
   /** Ids of the containers that mount the volume. */
   usingVolume(name: string): string[];
   /** Loads what is on disk and takes up live tasks again; ids of the containers whose tasks run. Called before `networks.start`. */

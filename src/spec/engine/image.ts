@@ -60,6 +60,39 @@ export interface DockerImageConfig {
   history?: ImageHistory[];
 }
 
+/** What a registry, an index or a store says of one blob (OCI descriptor). */
+export interface BlobDescriptor {
+  mediaType: string;
+  digest: string;
+  size: number;
+  urls?: string[];
+  annotations?: Record<string, string>;
+  platform?: {
+    architecture: string;
+    os: string;
+    "os.version"?: string;
+    "os.features"?: string[];
+    variant?: string;
+  };
+}
+
+/** One manifest of an image, with `manifests=1`. */
+export interface ManifestSummary {
+  ID: string;
+  Descriptor: BlobDescriptor;
+  /** Whether all of its blobs are here. */
+  Available: boolean;
+  Size: { Content: number; Total: number };
+  Kind: "image" | "attestation" | "unknown";
+  ImageData?: {
+    Platform: { architecture: string; os: string; variant?: string };
+    /** Ids of the containers made from it. */
+    Containers: string[];
+    Size: { Unpacked: number };
+  };
+  AttestationData?: { For: string };
+}
+
 /** GET /images/json */
 export interface ImageSummary {
   Id: string;
@@ -74,6 +107,8 @@ export interface ImageSummary {
   VirtualSize?: number;
   Labels: Record<string, string> | null;
   Containers: number;
+  /** From API 1.47, when asked for. */
+  Manifests?: ManifestSummary[];
 }
 
 /** GET /images/{name}/json */
@@ -99,6 +134,25 @@ export interface ImageInspect {
   GraphDriver: { Name: string; Data: Record<string, string> | null };
   RootFS: { Type: string; Layers?: string[] };
   Metadata: { LastTagTime: string };
+  /** From API 1.48: what the name points to. */
+  Descriptor?: BlobDescriptor;
+  /** From API 1.48, when asked for. */
+  Manifests?: ManifestSummary[];
+}
+
+/** One entry of GET /images/search */
+export interface SearchResult {
+  star_count: number;
+  is_official: boolean;
+  name: string;
+  is_automated: boolean;
+  description: string;
+}
+
+/** GET /distribution/{name}/json */
+export interface DistributionInspect {
+  Descriptor: BlobDescriptor;
+  Platforms: NonNullable<BlobDescriptor["platform"]>[];
 }
 
 /** GET /images/{name}/history */

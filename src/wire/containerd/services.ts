@@ -371,6 +371,8 @@ export interface PullRequest {
   reference: string;
   auth?: RegistryAuth;
   platform?: Platform;
+  /** Asked before the registry itself, in this order. Known to transfers in this process only: the gRPC request has no field for it. */
+  mirrors?: { url: string; insecure: boolean }[];
   /** Speak plain http, or https without verifying, to this registry. */
   insecure?: boolean;
   snapshotter?: string;

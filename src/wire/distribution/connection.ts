@@ -12,6 +12,8 @@ export interface ConnectionOptions {
   /** Any certificate is taken, and plain http where https is not spoken. Loopback registries are always treated so. */
   insecure?: boolean;
   retry?: RetryPolicy;
+  /** Base URL to ask in place of the reference's own host: a mirror. */
+  endpoint?: string;
   userAgent?: string;
 }
 
@@ -34,6 +36,7 @@ const isPassing = (status: number) => status === 429 || status === 408 || status
 export class Connection {
   /** "https://host" once it is known which scheme is spoken. */
   #origin?: string;
+  readonly #endpoint?: string;
   readonly #host: string;
   readonly #insecure: boolean;
   readonly #authorizer: Authorizer;
@@ -44,7 +47,8 @@ export class Connection {
     reference: Reference,
     private readonly options: ConnectionOptions = {},
   ) {
-    this.#host = registryHost(reference.domain);
+    this.#endpoint = options.endpoint?.replace(/\/+$/, "");
+    this.#host = this.#endpoint ? new URL(this.#endpoint).host : registryHost(reference.domain);
     this.#insecure = options.insecure === true || isLoopback(this.#host);
     this.#tls = tlsOptions(this.#host, this.#insecure);
     this.#retry = options.retry ?? defaultRetry;
@@ -95,7 +99,9 @@ export class Connection {
 
   /** Finds the scheme (end-1, GET /v2/). Also what tells people at once that nothing listens there. */
   async #ping(signal?: AbortSignal): Promise<string> {
-    const origins = [`https://${this.#host}`, ...(this.#insecure ? [`http://${this.#host}`] : [])];
+    const origins = this.#endpoint
+      ? [this.#endpoint]
+      : [`https://${this.#host}`, ...(this.#insecure ? [`http://${this.#host}`] : [])];
     let failure: unknown;
     for (const origin of origins) {
       try {

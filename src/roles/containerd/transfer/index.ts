@@ -1,5 +1,5 @@
 // The Transfer service: pulls that meet at the same image become one.
-
+import { log } from "../../../observe/log.ts";
 import { span } from "../../../observe/trace.ts";
 import {
   type Image,
@@ -100,5 +100,10 @@ async function resolverFor(
 ): Promise<Resolver> {
   const { EMBEDDED_DOMAIN, embeddedResolver } = await import("../../../embedded/resolver.ts");
   if (reference.domain === EMBEDDED_DOMAIN) return embeddedResolver;
-  return new RegistryResolver({ auth: request.auth, insecure: request.insecure, retry });
+  const registry = new RegistryResolver({ auth: request.auth, insecure: request.insecure, retry });
+  if (!request.mirrors?.length) return registry;
+  const { MirroredResolver } = await import("../../../wire/distribution/mirrors.ts");
+  return new MirroredResolver(request.mirrors, registry, (mirror, error) =>
+    log("info", "Attempting next endpoint for pull after error", { mirror, error }),
+  );
 }

@@ -182,9 +182,7 @@ export const directives: readonly Directive[] = [
   int("oom-score-adjust", "Set the oom_score_adj for the daemon"),
   text("pidfile", "Path to use for daemon PID file", { short: "p" }),
   bool("raw-logs", "Full timestamps without ANSI coloring", { ignored: "" }),
-  list("registry-mirrors", "registry-mirror", "Preferred registry mirror", {
-    ignored: "registry mirrors are not implemented; images come from the registry itself",
-  }),
+  list("registry-mirrors", "registry-mirror", "Preferred registry mirror"),
   bool("rootless", "Enable rootless mode", { refused: { unless: off, why: notYet } }),
   text(
     "seccomp-profile",

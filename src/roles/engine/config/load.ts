@@ -5,7 +5,7 @@ import { byKey } from "./directives.ts";
 import { DEFAULT_CONFIG_FILE, readConfigFile, refuseConflicts } from "./file.ts";
 import { parseHost } from "./host.ts";
 import type { EngineConfig, RuntimeConfig, TlsConfig, Ulimit } from "./types.ts";
-import { ConfigError, parseBytes } from "./values.ts";
+import { ConfigError, parseBytes, parseMirror } from "./values.ts";
 
 /** Where TLS files are when nobody says. */
 const CERT_PATH = process.env["DOCKER_CERT_PATH"] || "/root/.docker";
@@ -140,7 +140,7 @@ export function buildConfig(values: Values, configFile: string): EngineConfig {
     snapshotter: "overlayfs",
     labels: list("labels"),
     insecureRegistries: list("insecure-registries"),
-    registryMirrors: list("registry-mirrors"),
+    registryMirrors: list("registry-mirrors").map(parseMirror),
     liveRestore: flag("live-restore", true),
     init: flag("init", false),
     initPath: text("init-path", "") || undefined,

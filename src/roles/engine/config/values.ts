@@ -82,6 +82,23 @@ export function fromFlag(type: DirectiveType, values: string[], flag: string): u
   }
 }
 
+/** A registry mirror's URL with a slash at its end. Throws ConfigError in dockerd's words. moby: registry/config.go ValidateMirror */
+export function parseMirror(text: string): string {
+  const wrong = (why: string): ConfigError => new ConfigError(`invalid mirror: ${why}`);
+  if (!URL.canParse(text)) throw wrong(`${JSON.stringify(text)} is not a valid URI`);
+  const url = new URL(text);
+  if (url.protocol !== "http:" && url.protocol !== "https:") {
+    throw wrong(`unsupported scheme ${JSON.stringify(url.protocol.slice(0, -1))} in ${JSON.stringify(text)}`);
+  }
+  if (url.search !== "" || url.hash !== "") {
+    throw wrong(`query or fragment at end of the URI ${JSON.stringify(text)}`);
+  }
+  if (url.username !== "" || url.password !== "") {
+    throw wrong(`username/password not allowed in URI ${JSON.stringify(url.href)}`);
+  }
+  return url.href.endsWith("/") ? url.href : `${url.href}/`;
+}
+
 const runtimeFile = z.strictObject({
   path: z.string().optional(),
   runtimeArgs: z.array(z.string()).optional(),

@@ -3,14 +3,17 @@ import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { arch } from "../../../../ffi/arch/index.ts";
 import { log } from "../../../observe/log.ts";
+import type { ContainerSummary } from "../../../spec/engine/container.ts";
 import { writeAtomic } from "../../../store/atomic.ts";
 import type { ContainersPort, Engine } from "../engine.ts";
 import { startExecRequest } from "../exec/attach.ts";
 import { ExecStore } from "../exec/store.ts";
 import type { HijackRoute } from "../server/hijack.ts";
+import { Filters } from "../server/request.ts";
 import { attachContainer } from "./attach.ts";
 import { ContainerDisk } from "./disk.ts";
 import { killHard, sendSignal, stopSignal, untilStopped } from "./kill.ts";
+import { listContainers } from "./list.ts";
 import { type Found, loadContainers, resumeContainers } from "./load.ts";
 import { Registry } from "./registry.ts";
 import type { Room } from "./room.ts";
@@ -51,6 +54,10 @@ export class Containers implements ContainersPort {
       .list()
       .filter((container) => container.record.Image === imageId)
       .map((container) => ({ id: container.id, name: container.name, running: container.state.running }));
+  }
+
+  summaries(): Promise<ContainerSummary[]> {
+    return listContainers(this.room, { all: true, limit: 0, size: true, filters: new Filters(new Map()) });
   }
 
   usingVolume(name: string): string[] {

@@ -1,6 +1,6 @@
 // An image's documents out of the content store. Blobs never change, so what was read once is kept.
 import type { DockerImageConfig } from "../../../spec/engine/image.ts";
-import { Index, isIndex, Manifest } from "../../../spec/oci/image.ts";
+import { chainIds, Index, isIndex, Manifest } from "../../../spec/oci/image.ts";
 import { hostPlatform, matchPlatform } from "../../../spec/oci/platform.ts";
 import { type ContentStore, type Descriptor, ServiceError } from "../../../wire/containerd/services.ts";
 
@@ -10,6 +10,8 @@ export interface ImageDocuments {
   configDigest: string;
   config: DockerImageConfig;
   layers: Descriptor[];
+  /** Names of the snapshots that the layers are, lowest first. */
+  chain: string[];
 }
 
 /** Documents larger than this are no manifests or configs (containerd reads at most 8 MiB). */
@@ -41,7 +43,11 @@ export class ImageBlobs {
 
   async #load(target: Descriptor): Promise<ImageDocuments> {
     if (!isIndex(target.mediaType)) return this.#manifest(target.digest);
-    const index = parse(Index, await this.#json(target.digest), target.digest);
+    const index = parseDocument(
+      Index,
+      await readDocument(this.content, this.namespace, target.digest),
+      target.digest,
+    );
     const own = index.manifests.filter(
       (entry) =>
         entry.platform?.os !== "unknown" &&
@@ -63,8 +69,16 @@ export class ImageBlobs {
   }
 
   async #manifest(digest: string): Promise<ImageDocuments> {
-    const manifest = parse(Manifest, await this.#json(digest), digest);
-    const config = (await this.#json(manifest.config.digest)) as DockerImageConfig;
+    const manifest = parseDocument(
+      Manifest,
+      await readDocument(this.content, this.namespace, digest),
+      digest,
+    );
+    const config = (await readDocument(
+      this.content,
+      this.namespace,
+      manifest.config.digest,
+    )) as DockerImageConfig;
     if (!Array.isArray(config?.rootfs?.diff_ids)) {
       throw new ServiceError("DataLoss", `image config ${manifest.config.digest} has no rootfs.diff_ids`);
     }
@@ -77,24 +91,30 @@ export class ImageBlobs {
         digest: layer,
         size,
       })),
+      chain: chainIds(config.rootfs.diff_ids),
     };
   }
+}
 
-  async #json(digest: string): Promise<unknown> {
-    const chunks: Uint8Array[] = [];
-    let size = 0;
-    for await (const chunk of this.content.read(this.namespace, digest)) {
-      size += chunk.length;
-      if (size > LIMIT) throw new ServiceError("DataLoss", `${digest} is too large for an image document`);
-      chunks.push(chunk);
-    }
-    try {
-      return JSON.parse(Buffer.concat(chunks).toString("utf8"));
-    } catch (error) {
-      throw new ServiceError("DataLoss", `${digest} is no JSON: ${(error as Error).message}`, {
-        cause: error,
-      });
-    }
+/** A JSON document out of the content store. Throws ServiceError NotFound, DataLoss for what is none. */
+export async function readDocument(
+  content: ContentStore,
+  namespace: string,
+  digest: string,
+): Promise<unknown> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of content.read(namespace, digest)) {
+    size += chunk.length;
+    if (size > LIMIT) throw new ServiceError("DataLoss", `${digest} is too large for an image document`);
+    chunks.push(chunk);
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString("utf8"));
+  } catch (error) {
+    throw new ServiceError("DataLoss", `${digest} is no JSON: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
 }
 
@@ -102,7 +122,8 @@ interface Parser<T> {
   safeParse(value: unknown): { success: true; data: T } | { success: false; error: Error };
 }
 
-function parse<T>(schema: Parser<T>, value: unknown, digest: string): T {
+/** A document as what it must be. ServiceError DataLoss. */
+export function parseDocument<T>(schema: Parser<T>, value: unknown, digest: string): T {
   const result = schema.safeParse(value);
   if (!result.success) {
     throw new ServiceError("DataLoss", `${digest} is no image document: ${result.error.message}`);

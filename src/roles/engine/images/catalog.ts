@@ -1,6 +1,5 @@
 // containerd's image records → Docker's images: records that lead to one config are one image with several names.
 import { log } from "../../../observe/log.ts";
-import { chainIds } from "../../../spec/oci/image.ts";
 import type { Image, Services } from "../../../wire/containerd/services.ts";
 import {
   familiarName,
@@ -10,10 +9,13 @@ import {
   type Reference,
 } from "../../../wire/distribution/reference.ts";
 import { ImageBlobs } from "./blobs.ts";
-import type { StoredImage } from "./store.ts";
+import type { LayerSize, StoredImage } from "./store.ts";
 
 /** Records of images without a name are called this, with the target's digest (as moby does it). */
 export const DANGLING = "moby-dangling@";
+
+/** On an image's record: the id of the image it was made from (moby's label of the classic builder). */
+export const PARENT_LABEL = "org.mobyproject.image.parent";
 
 /** A record's name as a reference; undefined for dangling images and for names that are not ours. */
 export function recordReference(name: string): Reference | undefined {
@@ -52,7 +54,12 @@ export class ImageCatalog {
         log("warning", "Leaving out an image whose content cannot be read", { name: record.name, error });
       }
     }
-    for (const image of byId.values()) image.size = await this.#size(image);
+    for (const image of byId.values()) {
+      for (const layer of image.chain) await this.#measure(layer);
+      image.size = image.chain.reduce((sum, layer) => sum + layer.size, 0);
+      // A parent that was removed is none.
+      if (!byId.has(image.parent)) image.parent = "";
+    }
     return [...byId.values()];
   }
 
@@ -68,12 +75,15 @@ export class ImageCatalog {
       manifestDigest: documents.manifestDigest,
       config: documents.config,
       layers: documents.layers,
-      chainId: chainIds(documents.config.rootfs.diff_ids).at(-1) ?? "",
+      chainId: documents.chain.at(-1) ?? "",
+      chain: documents.chain.map((chainId) => ({ chainId, size: 0 })),
       size: 0,
+      parent: "",
       taggedAt: record.updatedAt,
     };
     byId.set(id, image);
     image.records.push(record);
+    image.parent ||= record.labels[PARENT_LABEL] ?? "";
     if (record.updatedAt > image.taggedAt) image.taggedAt = record.updatedAt;
     const reference = recordReference(record.name);
     if (!reference) return;
@@ -85,21 +95,18 @@ export class ImageCatalog {
   }
 
   // Layers are counted where they lie, in the snapshots; committed snapshots do not change.
-  async #size(image: StoredImage): Promise<number> {
-    const snapshotter = this.services.snapshots.snapshotter(this.snapshotter);
-    let total = 0;
-    for (const name of chainIds(image.config.rootfs.diff_ids)) {
-      let size = this.#sizes.get(name);
-      if (size === undefined) {
-        try {
-          size = (await snapshotter.usage(this.namespace, name)).size;
-          this.#sizes.set(name, size);
-        } catch {
-          size = 0; // not unpacked
-        }
-      }
-      total += size;
+  async #measure(layer: LayerSize): Promise<void> {
+    const known = this.#sizes.get(layer.chainId);
+    if (known !== undefined) {
+      layer.size = known;
+      return;
     }
-    return total;
+    const snapshotter = this.services.snapshots.snapshotter(this.snapshotter);
+    try {
+      layer.size = (await snapshotter.usage(this.namespace, layer.chainId)).size;
+      this.#sizes.set(layer.chainId, layer.size);
+    } catch {
+      // Not unpacked: it takes no room.
+    }
   }
 }

@@ -1,7 +1,5 @@
 // GET /images/{name}/json and /images/{name}/history
 import type { ImageHistoryItem, ImageInspect, ImageRunConfig } from "../../../spec/engine/image.ts";
-import { chainIds } from "../../../spec/oci/image.ts";
-import type { Services } from "../../../wire/containerd/services.ts";
 import { atLeast } from "../server/version.ts";
 import { createdAt } from "./list.ts";
 import type { StoredImage } from "./store.ts";
@@ -30,11 +28,12 @@ const CONTAINER_FIELDS: ImageRunConfig = {
 export function inspectImage(image: StoredImage, snapshotter: string, apiVersion: string): ImageInspect {
   const { config } = image;
   const run = config.config ?? {};
+  const target = image.records.find(({ target: { digest } }) => digest === image.targetDigest)?.target;
   return {
     Id: image.id,
     RepoTags: image.repoTags,
     RepoDigests: image.repoDigests,
-    Parent: "",
+    Parent: image.parent,
     Comment: config.history?.at(-1)?.comment ?? "",
     ...(config.created ? { Created: config.created } : {}),
     ...(atLeast(apiVersion, "1.45") ? {} : { Container: "", ContainerConfig: CONTAINER_FIELDS }),
@@ -50,26 +49,15 @@ export function inspectImage(image: StoredImage, snapshotter: string, apiVersion
     GraphDriver: { Name: snapshotter, Data: null },
     RootFS: { Type: config.rootfs.type, Layers: config.rootfs.diff_ids },
     Metadata: { LastTagTime: image.taggedAt.toISOString() },
+    ...(target && atLeast(apiVersion, "1.48")
+      ? { Descriptor: { mediaType: target.mediaType, digest: target.digest, size: target.size } }
+      : {}),
   };
 }
 
-/** Newest layer first. Sizes are those of the unpacked layers. */
-export async function imageHistory(
-  image: StoredImage,
-  services: Services,
-  namespace: string,
-  snapshotter: string,
-): Promise<ImageHistoryItem[]> {
-  const layers = services.snapshots.snapshotter(snapshotter);
-  const chain = chainIds(image.config.rootfs.diff_ids);
-  const sizes = await Promise.all(
-    chain.map((name) =>
-      layers.usage(namespace, name).then(
-        ({ size }) => size,
-        () => 0,
-      ),
-    ),
-  );
+/** Newest layer first. Sizes are those of the unpacked layers; ids those of the parents that are still here. */
+export function imageHistory(image: StoredImage, all: readonly StoredImage[]): ImageHistoryItem[] {
+  const sizes = image.chain.map(({ size }) => size);
   let layer = 0;
   const items = (image.config.history ?? []).map((entry): ImageHistoryItem => {
     const size = entry.empty_layer ? 0 : (sizes[layer++] ?? 0);
@@ -94,6 +82,10 @@ export async function imageHistory(
     });
   }
   items.reverse();
-  items[0] = { ...items[0]!, Id: image.id, Tags: image.repoTags.length > 0 ? image.repoTags : null };
+  for (let i = 0, at: StoredImage | undefined = image; at && i < items.length; i++) {
+    items[i] = { ...items[i]!, Id: at.id, Tags: at.repoTags.length > 0 ? at.repoTags : null };
+    const { parent }: StoredImage = at;
+    at = all.find(({ id }) => id === parent);
+  }
   return items;
 }

@@ -43,11 +43,33 @@ export function createdAt(image: StoredImage): number {
   return Number.isNaN(time) || time < 0 ? 0 : time;
 }
 
+export interface ListOptions {
+  apiVersion: string;
+  /** Also the nameless images that others are made from. */
+  all?: boolean;
+  /** Count the bytes that images share. */
+  sharedSize?: boolean;
+}
+
+/** By image id: the bytes of its layers that another image has as well. */
+export function sharedSizes(images: readonly StoredImage[]): Map<string, number> {
+  const owners = new Map<string, number>();
+  for (const { chain } of images) {
+    for (const { chainId } of chain) owners.set(chainId, (owners.get(chainId) ?? 0) + 1);
+  }
+  return new Map(
+    images.map(({ id, chain }) => [
+      id,
+      chain.reduce((sum, layer) => sum + (owners.get(layer.chainId)! > 1 ? layer.size : 0), 0),
+    ]),
+  );
+}
+
 /** The images that pass, newest first, in the shape that the API version wants. */
 export function summarize(
   images: readonly StoredImage[],
   filters: Filters,
-  options: { apiVersion: string; sharedSize?: boolean },
+  options: ListOptions,
 ): ImageSummary[] {
   filters.allow(LIST_FILTERS);
   const dangling = filters.flag("dangling");
@@ -57,6 +79,8 @@ export function summarize(
   const since = edge("since");
   const until = filters.get("until").map((text) => Number(parseTime(text) / 1_000_000n));
   const patterns = filters.get("reference").map(globToRegExp);
+  const parents = new Set(images.map(({ parent }) => parent));
+  const shared = options.sharedSize ? sharedSizes(images) : undefined;
   const summaries: ImageSummary[] = [];
   for (const image of images) {
     const created = createdAt(image);
@@ -70,6 +94,8 @@ export function summarize(
       if (repoTags.length === 0 && repoDigests.length === 0) continue;
     }
     const nameless = image.repoTags.length === 0;
+    // What the classic builder left between its steps.
+    if (!options.all && nameless && repoDigests.length === 0 && parents.has(image.id)) continue;
     if (dangling !== undefined && dangling !== nameless) continue;
     if (nameless && repoDigests.length === 0 && !atLeast(options.apiVersion, "1.43")) {
       repoTags = ["<none>:<none>"];
@@ -77,12 +103,12 @@ export function summarize(
     }
     summaries.push({
       Id: image.id,
-      ParentId: "",
+      ParentId: image.parent,
       RepoTags: repoTags,
       RepoDigests: repoDigests,
       Created: Math.floor(created / 1000),
       Size: image.size,
-      SharedSize: -1,
+      SharedSize: shared?.get(image.id) ?? -1,
       ...(atLeast(options.apiVersion, "1.44") ? {} : { VirtualSize: image.size }),
       Labels: image.config.config?.Labels ?? null,
       Containers: -1,

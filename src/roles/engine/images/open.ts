@@ -12,7 +12,7 @@ import type { EngineConfig } from "../config/types.ts";
 import { ApiError, badRequest } from "../errors.ts";
 import type { EventBus } from "../system/events.ts";
 import { DANGLING, ImageCatalog } from "./catalog.ts";
-import { isInsecure } from "./registries.ts";
+import { isInsecure, mirrorsFor } from "./registries.ts";
 import { type ImageUser, planRemoval } from "./remove.ts";
 import { clientReference, resolveImage } from "./resolve.ts";
 import type { ImageStore, PullOptions, StoredImage } from "./store.ts";
@@ -20,7 +20,7 @@ import type { ImageStore, PullOptions, StoredImage } from "./store.ts";
 export interface ImageStoreParts {
   services: Services;
   namespace: string;
-  config: Pick<EngineConfig, "snapshotter" | "insecureRegistries">;
+  config: Pick<EngineConfig, "snapshotter" | "insecureRegistries" | "registryMirrors">;
   events: EventBus;
   /** Containers made from an image. */
   users(imageId: string): ImageUser[];
@@ -59,6 +59,7 @@ class ContainerdImages implements ImageStore {
           auth: options.auth,
           platform,
           insecure: isInsecure(reference.domain, this.parts.config.insecureRegistries),
+          mirrors: mirrorsFor(reference.domain, this.parts.config),
           snapshotter: this.parts.config.snapshotter,
           signal: options.signal,
         },
@@ -99,17 +100,24 @@ class ContainerdImages implements ImageStore {
     this.#event("tag", image.id, familiarString(target), image);
   }
 
-  async remove(nameOrId: string, options: { force?: boolean } = {}): Promise<ImageDeleteItem[]> {
+  async remove(
+    nameOrId: string,
+    options: { force?: boolean; noPrune?: boolean } = {},
+  ): Promise<ImageDeleteItem[]> {
     const all = await this.list();
     const image = resolveImage(all, nameOrId);
-    const plan = planRemoval(nameOrId, image, all, this.parts.users(image.id), options.force ?? false);
+    const plan = planRemoval(nameOrId, image, all, {
+      force: options.force ?? false,
+      noPrune: options.noPrune ?? false,
+      usersOf: (id) => this.parts.users(id),
+    });
     if (plan.keepDangling) await this.#keepDangling(plan.records[0]!);
     for (const [i, record] of plan.records.entries()) {
       // The last one waits for the garbage to be gone, so that the space is free when rmi returns.
-      await this.#delete(record.name, plan.deleted && i === plan.records.length - 1);
+      await this.#delete(record.name, plan.deleted.length > 0 && i === plan.records.length - 1);
     }
     if (plan.untagged) this.#event("untag", image.id, image.id, image);
-    if (plan.deleted) this.#event("delete", image.id, image.id, image);
+    for (const gone of plan.deleted) this.#event("delete", gone.id, gone.id, gone);
     return plan.items;
   }
 

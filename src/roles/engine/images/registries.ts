@@ -24,3 +24,15 @@ export function isInsecure(domain: string, configured: readonly string[]): boole
   }
   return blocks.check(host, family === 6 ? "ipv6" : "ipv4");
 }
+
+/** The mirrors that are asked before a registry: those of --registry-mirror, for Docker Hub only. */
+export function mirrorsFor(
+  domain: string,
+  config: { registryMirrors: readonly string[]; insecureRegistries: readonly string[] },
+): { url: string; insecure: boolean }[] {
+  if (domain !== "docker.io") return [];
+  return config.registryMirrors.map((url) => ({
+    url,
+    insecure: isInsecure(new URL(url).host, config.insecureRegistries),
+  }));
+}

@@ -1,6 +1,5 @@
 // docker rmi: which names go, whether the image goes with them, and what stands in the way (moby: daemon/images ImageDelete).
 import type { ImageDeleteItem } from "../../../spec/engine/image.ts";
-import { chainIds } from "../../../spec/oci/image.ts";
 import type { Image } from "../../../wire/containerd/services.ts";
 import { familiarString, fullName, type Reference } from "../../../wire/distribution/reference.ts";
 import { conflict } from "../errors.ts";
@@ -22,7 +21,8 @@ export interface RemovalPlan {
   keepDangling: boolean;
   items: ImageDeleteItem[];
   untagged: boolean;
-  deleted: boolean;
+  /** The images that go for good. */
+  deleted: StoredImage[];
 }
 
 const short = (id: string): string => id.replace(/^sha256:/, "").slice(0, 12);
@@ -77,14 +77,47 @@ function checkUse(image: StoredImage, users: readonly ImageUser[], force: boolea
   if (stopped && !force) refuse(image, true, `image is being used by stopped container ${short(stopped.id)}`);
 }
 
-function deletedItems(image: StoredImage, all: readonly StoredImage[]): ImageDeleteItem[] {
+const childrenOf = (id: string, all: readonly StoredImage[]): StoredImage[] =>
+  all.filter(({ parent }) => parent === id);
+
+/** The images that were only kept for `image`: its nameless ancestors that nothing else is made from (moby: pruning untagged parents). */
+function orphans(
+  image: StoredImage,
+  all: readonly StoredImage[],
+  usersOf: (imageId: string) => readonly ImageUser[],
+): StoredImage[] {
+  const gone: StoredImage[] = [];
+  for (let child = image; ; ) {
+    const parent = all.find(({ id }) => id === child.parent);
+    if (!parent || namesOf(parent).length > 0 || usersOf(parent.id).length > 0) return gone;
+    if (childrenOf(parent.id, all).some(({ id }) => id !== child.id)) return gone;
+    gone.push(parent);
+    child = parent;
+  }
+}
+
+function deletedItems(gone: readonly StoredImage[], all: readonly StoredImage[]): ImageDeleteItem[] {
   const shared = new Set(
-    all.filter((other) => other.id !== image.id).flatMap((other) => chainIds(other.config.rootfs.diff_ids)),
+    all.filter((other) => !gone.includes(other)).flatMap(({ chain }) => chain.map(({ chainId }) => chainId)),
   );
-  const layers = chainIds(image.config.rootfs.diff_ids)
-    .filter((chain) => !shared.has(chain))
-    .reverse();
-  return [{ Deleted: image.id }, ...layers.map((chain) => ({ Deleted: chain }))];
+  const items: ImageDeleteItem[] = [];
+  for (const { id, chain } of gone) {
+    items.push({ Deleted: id });
+    for (const { chainId } of [...chain].reverse()) {
+      if (shared.has(chainId)) continue;
+      shared.add(chainId);
+      items.push({ Deleted: chainId });
+    }
+  }
+  return items;
+}
+
+export interface RemovalOptions {
+  force: boolean;
+  /** Leave nameless parents alone. */
+  noPrune: boolean;
+  /** Containers made from an image. */
+  usersOf(imageId: string): readonly ImageUser[];
 }
 
 /** Throws ApiError 409 in docker's words when it must not be. */
@@ -92,21 +125,26 @@ export function planRemoval(
   nameOrId: string,
   image: StoredImage,
   all: readonly StoredImage[],
-  users: readonly ImageUser[],
-  force: boolean,
+  { force, noPrune, usersOf }: RemovalOptions,
 ): RemovalPlan {
   const names = namesOf(image);
-  const whole = (): RemovalPlan => ({
-    records: image.records,
-    keepDangling: false,
-    items: [...untaggedItems(names, []), ...deletedItems(image, all)],
-    untagged: names.length > 0,
-    deleted: true,
-  });
+  const users = usersOf(image.id);
+  const children = childrenOf(image.id, all);
+  const whole = (): RemovalPlan => {
+    const gone = noPrune ? [image] : [image, ...orphans(image, all, usersOf)];
+    return {
+      records: gone.flatMap(({ records }) => records),
+      keepDangling: false,
+      items: [...untaggedItems(names, []), ...deletedItems(gone, all)],
+      untagged: names.length > 0,
+      deleted: gone,
+    };
+  };
   if (isIdOf(image.id, nameOrId) && !names.some(({ reference }) => familiarString(reference) === nameOrId)) {
     if (!isSingleReference(names) && !force) {
       refuse(image, true, "image is referenced in multiple repositories");
     }
+    if (children.length > 0) refuse(image, false, "image has dependent child images");
     checkUse(image, users, force);
     return whole();
   }
@@ -135,16 +173,16 @@ export function planRemoval(
       keepDangling: false,
       items: untaggedItems(gone, left),
       untagged: true,
-      deleted: false,
+      deleted: [],
     };
   }
-  if (users.some((candidate) => candidate.running)) {
+  if (users.some((candidate) => candidate.running) || children.length > 0) {
     return {
       records: gone.map(({ record }) => record),
       keepDangling: true,
       items: untaggedItems(gone, []),
       untagged: true,
-      deleted: false,
+      deleted: [],
     };
   }
   return whole();

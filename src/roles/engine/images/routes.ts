@@ -1,23 +1,40 @@
 // /images
 import { Hono } from "hono";
-import type { ImageDeleteItem } from "../../../spec/engine/image.ts";
 import type { Engine } from "../engine.ts";
 import { badRequest, notImplemented } from "../errors.ts";
 import { boolean, Filters, type RouteEnv } from "../server/request.ts";
-import { parseTime } from "../system/time.ts";
+import { atLeast } from "../server/version.ts";
+import { inspectDistribution } from "./distribution.ts";
 import { imageHistory, inspectImage } from "./inspect.ts";
-import { createdAt, summarize } from "./list.ts";
+import { summarize } from "./list.ts";
+import { imageManifests } from "./manifests.ts";
+import { pruneImages } from "./prune.ts";
 import { pullImage } from "./pull.ts";
+import { resolveImage } from "./resolve.ts";
+import { searchImages } from "./search.ts";
 
 export function imageRoutes(engine: Engine): Hono<RouteEnv> {
   const app = new Hono<RouteEnv>();
   const { snapshotter } = engine.config;
 
   app.get("/images/json", async (c) => {
-    const filters = Filters.parse(c.req.query("filters"));
+    const apiVersion = c.get("apiVersion");
     const images = await engine.images.list();
-    return c.json(summarize(images, filters, { apiVersion: c.get("apiVersion") }));
+    const summaries = summarize(images, Filters.parse(c.req.query("filters")), {
+      apiVersion,
+      all: boolean(c.req.query("all")),
+      sharedSize: atLeast(apiVersion, "1.42") && boolean(c.req.query("shared-size")),
+    });
+    if (atLeast(apiVersion, "1.47") && boolean(c.req.query("manifests"))) {
+      for (const shown of summaries) {
+        shown.Manifests = await imageManifests(engine, images.find(({ id }) => id === shown.Id)!);
+      }
+    }
+    return c.json(summaries);
   });
+
+  app.get("/images/search", async (c) => c.json(await searchImages(engine, c)));
+  app.get("/distribution/:name{.+}/json", async (c) => c.json(await inspectDistribution(engine, c)));
 
   app.post("/images/create", (c) => {
     if (c.req.query("fromImage")) return pullImage(engine, c);
@@ -26,13 +43,18 @@ export function imageRoutes(engine: Engine): Hono<RouteEnv> {
   });
 
   app.get("/images/:name{.+}/json", async (c) => {
+    const apiVersion = c.get("apiVersion");
     const image = await engine.images.get(c.req.param("name"));
-    return c.json(inspectImage(image, snapshotter, c.get("apiVersion")));
+    const shown = inspectImage(image, snapshotter, apiVersion);
+    if (atLeast(apiVersion, "1.48") && boolean(c.req.query("manifests"))) {
+      shown.Manifests = await imageManifests(engine, image);
+    }
+    return c.json(shown);
   });
 
   app.get("/images/:name{.+}/history", async (c) => {
-    const image = await engine.images.get(c.req.param("name"));
-    return c.json(await imageHistory(image, engine.services, engine.namespace, snapshotter));
+    const all = await engine.images.list();
+    return c.json(imageHistory(resolveImage(all, c.req.param("name")), all));
   });
 
   app.post("/images/:name{.+}/tag", async (c) => {
@@ -40,26 +62,15 @@ export function imageRoutes(engine: Engine): Hono<RouteEnv> {
     return c.body(null, 201);
   });
 
-  app.post("/images/prune", async (c) => {
-    const filters = Filters.parse(c.req.query("filters")).allow(["dangling", "label", "label!", "until"]);
-    const until = filters.get("until").map((text) => Number(parseTime(text) / 1_000_000n));
-    const danglingOnly = filters.flag("dangling") ?? true;
-    const deleted: ImageDeleteItem[] = [];
-    let reclaimed = 0;
-    for (const image of await engine.images.list()) {
-      if (danglingOnly && image.repoTags.length > 0) continue;
-      if (engine.containers.usingImage(image.id).length > 0) continue;
-      if (!filters.labels(image.config.config?.Labels)) continue;
-      if (until.some((time) => createdAt(image) > time)) continue;
-      deleted.push(...(await engine.images.remove(image.id, { force: true })));
-      reclaimed += image.size;
-    }
-    engine.events.publish("image", "prune", { ID: "", Attributes: { reclaimed: String(reclaimed) } });
-    return c.json({ ImagesDeleted: deleted, SpaceReclaimed: reclaimed });
-  });
+  app.post("/images/prune", async (c) =>
+    c.json(await pruneImages(engine, Filters.parse(c.req.query("filters")))),
+  );
 
   app.delete("/images/:name{.+}", async (c) => {
-    const items = await engine.images.remove(c.req.param("name"), { force: boolean(c.req.query("force")) });
+    const items = await engine.images.remove(c.req.param("name"), {
+      force: boolean(c.req.query("force")),
+      noPrune: boolean(c.req.query("noprune")),
+    });
     return c.json(items);
   });
 
@@ -68,10 +79,8 @@ export function imageRoutes(engine: Engine): Hono<RouteEnv> {
     ["GET", "/images/:name{.+}/get", "saving an image"],
     ["GET", "/images/get", "saving images"],
     ["POST", "/images/load", "loading images"],
-    ["GET", "/images/search", "searching a registry"],
     ["POST", "/build", "building an image"],
     ["POST", "/build/prune", "pruning the build cache"],
-    ["GET", "/distribution/:name{.+}/json", "inspecting an image in a registry"],
   ] as const) {
     app.on(method, path, () => {
       throw notImplemented(`${what} is not implemented`);

@@ -22,10 +22,19 @@ export interface StoredImage {
   layers: Descriptor[];
   /** Name of the committed snapshot that holds the whole image ("" for an image without layers). */
   chainId: string;
+  /** The snapshots that its layers are, and the bytes that each of them holds (0 for one that is not unpacked). */
+  chain: LayerSize[];
   /** Bytes of the unpacked layers. */
   size: number;
+  /** Id of the image that the classic builder or a commit made this one from; "" when none is known here. */
+  parent: string;
   /** When the newest of its names was given. */
   taggedAt: Date;
+}
+
+export interface LayerSize {
+  chainId: string;
+  size: number;
 }
 
 export interface PullOptions {
@@ -49,5 +58,5 @@ export interface ImageStore {
   /** Gives the image another name. */
   tag(nameOrId: string, repository: string, tag: string): Promise<void>;
   /** Untags, and deletes what has no name left. ApiError 409 while in use. */
-  remove(nameOrId: string, options?: { force?: boolean }): Promise<ImageDeleteItem[]>;
+  remove(nameOrId: string, options?: { force?: boolean; noPrune?: boolean }): Promise<ImageDeleteItem[]>;
 }

@@ -1,11 +1,9 @@
 // The engine itself: /_ping /version /info /events /auth /system/df
 import { Hono } from "hono";
-import { type AuthResponse, authConfig, type DiskUsage } from "../../../spec/engine/system.ts";
+import { type AuthResponse, authConfig } from "../../../spec/engine/system.ts";
 import type { Engine } from "../engine.ts";
-import { summarize } from "../images/list.ts";
-import { Filters, type RouteEnv, readBody } from "../server/request.ts";
-import { inspectVolume } from "../volumes/routes.ts";
-import { diskUsage } from "../volumes/usage.ts";
+import { type RouteEnv, readBody } from "../server/request.ts";
+import { systemDiskUsage } from "./disk-usage.ts";
 import { eventStream } from "./event-stream.ts";
 import { systemInfo, versionResponse } from "./info.ts";
 import { login } from "./login.ts";
@@ -36,32 +34,8 @@ export function systemRoutes(engine: Engine): Hono<RouteEnv> {
     return c.json({ Status: "Login Succeeded", IdentityToken: identityToken } satisfies AuthResponse);
   });
 
-  app.get("/system/df", async (c) => {
-    const all = await engine.images.list();
-    const images = summarize(all, Filters.parse(undefined), { apiVersion: c.get("apiVersion") });
-    const layers = engine.services.snapshots.snapshotter(engine.config.snapshotter);
-    let size = 0;
-    for (const snapshot of await layers.list(engine.namespace)) {
-      if (snapshot.kind === "Committed") size += (await layers.usage(engine.namespace, snapshot.name)).size;
-    }
-    return c.json({
-      LayersSize: size,
-      Images: images.map((image) => ({
-        ...image,
-        Containers: engine.containers.usingImage(image.Id).length,
-      })),
-      Containers: null,
-      Volumes: await Promise.all(
-        engine.volumes.list().map(async (volume) => ({
-          ...inspectVolume(volume),
-          UsageData: {
-            RefCount: engine.containers.usingVolume(volume.name).length,
-            Size: await diskUsage(volume.mountpoint),
-          },
-        })),
-      ),
-      BuildCache: null,
-    } satisfies DiskUsage);
-  });
+  app.get("/system/df", async (c) =>
+    c.json(await systemDiskUsage(engine, c.req.queries("type") ?? [], c.get("apiVersion"))),
+  );
   return app;
 }
