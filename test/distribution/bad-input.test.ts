@@ -94,7 +94,7 @@ const cases: Case[] = [
       const whole = layer([{ name: "f", data: "x".repeat(100_000) }]);
       withLayer({ ...whole, bytes: whole.bytes.subarray(0, 100) })(registry);
     },
-    error: /gzip layer is damaged: unexpected end of file/,
+    error: /gzip archive is damaged: unexpected end of file/,
     code: "InvalidArgument",
   },
   {

@@ -48,6 +48,12 @@ export interface ExtractOptions {
   overlay?: OverlayFormat;
   /** Take `.wh.` names as ordinary files (an archive that is no layer). */
   plainNames?: boolean;
+  /** Unpack into this directory below the root; links met on the way are still resolved from the root. */
+  below?: ByteName;
+  /** Refuse to put a directory in the place of something else, or something else in the place of a directory. */
+  keepKinds?: boolean;
+  /** Give everything to this owner, whatever the archive says. */
+  owner?: { uid: number; gid: number };
   signal?: AbortSignal;
 }
 
@@ -95,7 +101,9 @@ export async function applyTar(
 class Extraction implements Disposable {
   readonly #directories: Directories;
   readonly #overlay?: OverlayFormat;
-  readonly #plainNames: boolean;
+  readonly #options: ExtractOptions;
+  /** Where the archive's own root lies below the tree's. */
+  readonly #base: readonly ByteName[];
   /** Directories whose times are set at the end: making files in them changes them. */
   readonly #dated = new Map<ByteName, TarEntry>();
   /** What this archive has put there: a whiteout speaks of lower layers only. image-spec layer.md#whiteouts */
@@ -104,7 +112,8 @@ class Extraction implements Disposable {
   constructor(directory: string, options: ExtractOptions) {
     this.#directories = new Directories(directory, options.overlay);
     this.#overlay = options.overlay;
-    this.#plainNames = options.plainNames ?? false;
+    this.#options = options;
+    this.#base = options.below === undefined ? [] : options.below.split("/").filter((part) => part !== "");
   }
 
   [Symbol.dispose](): void {
@@ -113,16 +122,19 @@ class Extraction implements Disposable {
 
   async add(entry: TarEntry, reader: TarReader): Promise<void> {
     try {
-      const parts = cleanParts(entry.name);
-      const base = parts.pop();
+      const own = cleanParts(entry.name);
+      const base = own.pop();
       // The root's own owner and mode belong to whoever made it (containerd: "file ignored: resolved to root").
       if (base === undefined) return;
-      const whiteout = this.#plainNames ? undefined : whiteoutOf(base);
-      if (whiteout?.kind === "meta" || (!this.#plainNames && parts.some(isMeta))) return;
+      const { plainNames, owner } = this.#options;
+      const whiteout = plainNames ? undefined : whiteoutOf(base);
+      if (whiteout?.kind === "meta" || (!plainNames && own.some(isMeta))) return;
+      const parts = [...this.#base, ...own];
       const dir = this.#directories.at(parts);
       if (whiteout?.kind === "opaque") return this.#clear(dir, parts);
       if (whiteout) return this.#whiteOut(dir, parts, whiteout.name, entry);
-      await this.#put(dir, base, entry, reader);
+      if (this.#options.keepKinds) checkKind(dir, base, entry);
+      await this.#put(dir, base, owner ? { ...entry, ...owner } : entry, reader);
       const path = [...parts, base].join("/");
       if (!this.#overlay) this.#own.add(path);
       if (entry.type === "directory") this.#dated.set(path, entry);
@@ -201,7 +213,7 @@ class Extraction implements Disposable {
   }
 
   #putLink(dir: Fd, base: ByteName, entry: TarEntry): void {
-    const parts = cleanParts(entry.linkName);
+    const parts = [...this.#base, ...cleanParts(entry.linkName)];
     const name = parts.pop();
     using from = this.#directories.find(parts);
     const target = name !== undefined && from ? statAt(from, name) : undefined;
@@ -262,6 +274,14 @@ class Extraction implements Disposable {
     for (const own of this.#own) if (own.startsWith(`${path}/`)) return true;
     return false;
   }
+}
+
+function checkKind(dir: Fd, base: ByteName, entry: TarEntry): void {
+  const there = statAt(dir, base);
+  if (!there || (there.type === S_IFDIR) === (entry.type === "directory")) return;
+  const words = there.type === S_IFDIR ? ["directory", "non-directory"] : ["non-directory", "directory"];
+  const name = JSON.stringify(showName(entry.name));
+  throw new ArchiveError(`cannot overwrite ${words[0]} ${name} with ${words[1]} ${name}`);
 }
 
 /** Writes the entry's data; a sparse file's pieces go where they belong and the rest stays a hole. */

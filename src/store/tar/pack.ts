@@ -12,7 +12,7 @@ import {
   S_IFREG,
 } from "../../../ffi/constants/fcntl.ts";
 import { isErrno } from "../../../ffi/errno.ts";
-import type { Fd } from "../../../ffi/fd.ts";
+import type { Fd, FdLike } from "../../../ffi/fd.ts";
 import {
   attributes,
   type ByteName,
@@ -44,6 +44,8 @@ const kept = (attribute: ByteName) => attribute === "security.capability" || att
 export interface PackOptions {
   /** In front of every name, e.g. "etc/" for a part of a tree; the root itself is left out without it. */
   prefix?: string;
+  /** File systems ("major:minor") whose directories are packed empty: a running container's /proc. */
+  closed?: ReadonlySet<string>;
   signal?: AbortSignal;
 }
 
@@ -57,7 +59,21 @@ export async function* packTree(root: string, options: PackOptions = {}): AsyncG
   const prefix = toByteName(options.prefix ?? "");
   const seen = new Map<string, ByteName>();
   if (prefix !== "") yield encodeHeader(entryOf(directory, "", prefix, statAt(directory, "")!));
-  yield* packDirectory(directory, prefix, seen, options.signal);
+  yield* packDirectory(directory, prefix, seen, options);
+  yield END;
+}
+
+/**
+ * One file that is no directory as an archive, under the name `as`; an empty archive for a socket, which tar cannot hold.
+ * A symlink is packed as such.
+ */
+export async function* packFile(dir: FdLike, name: ByteName, as: ByteName): AsyncGenerator<Uint8Array> {
+  const stat = statAt(dir, name);
+  if (stat && TYPES.has(stat.type)) {
+    const entry = entryOf(dir, name, as, stat);
+    if (entry.type === "file") yield* packContent(dir, name, entry);
+    else yield encodeHeader(entry);
+  }
   yield END;
 }
 
@@ -65,8 +81,10 @@ async function* packDirectory(
   dir: Fd,
   prefix: ByteName,
   seen: Map<string, ByteName>,
-  signal: AbortSignal | undefined,
+  options: PackOptions,
 ): AsyncGenerator<Uint8Array> {
+  const { signal, closed } = options;
+  if (closed && closed.size > 0 && closed.has(statAt(dir, "")!.dev)) return;
   for (const name of namesIn(dir)) {
     signal?.throwIfAborted();
     const stat = statAt(dir, name);
@@ -82,7 +100,7 @@ async function* packDirectory(
       }
       using open = directory;
       yield encodeHeader(entryOf(dir, name, `${path}/`, stat));
-      yield* packDirectory(open, `${path}/`, seen, signal);
+      yield* packDirectory(open, `${path}/`, seen, options);
       continue;
     }
     const entry = entryOf(dir, name, path, stat);
@@ -99,12 +117,12 @@ async function* packDirectory(
       yield encodeHeader(entry);
       continue;
     }
-    yield* packFile(dir, name, entry);
+    yield* packContent(dir, name, entry);
   }
 }
 
 /** Header and data, small files in one chunk. */
-async function* packFile(dir: Fd, name: ByteName, entry: TarEntry): AsyncGenerator<Uint8Array> {
+async function* packContent(dir: FdLike, name: ByteName, entry: TarEntry): AsyncGenerator<Uint8Array> {
   // O_NONBLOCK: should a FIFO have taken the file's place, opening it must not wait for a writer.
   using file = openName(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   const header = encodeHeader(entry);
@@ -137,7 +155,7 @@ async function* packFile(dir: Fd, name: ByteName, entry: TarEntry): AsyncGenerat
   yield chunk.subarray(0, used);
 }
 
-function entryOf(dir: Fd, name: ByteName, path: ByteName, stat: FileStat): TarEntry {
+function entryOf(dir: FdLike, name: ByteName, path: ByteName, stat: FileStat): TarEntry {
   const type = TYPES.get(stat.type)!;
   const device = type === "char" || type === "block";
   const found = type === "symlink" ? [] : [...attributes(dir, name)].filter(([attribute]) => kept(attribute));

@@ -1,6 +1,7 @@
 // The Diff service: layers onto snapshots.
 import { isErrno } from "../../../../ffi/errno.ts";
 import { layerCompression, MediaType } from "../../../spec/oci/image.ts";
+import { decompress } from "../../../store/tar/decompress.ts";
 import { ArchiveError } from "../../../store/tar/entry.ts";
 import { applyTar } from "../../../store/tar/extract.ts";
 import {
@@ -10,7 +11,6 @@ import {
   type Mount,
   ServiceError,
 } from "../../../wire/containerd/services.ts";
-import { decompress } from "./decompress.ts";
 import { targetOf } from "./target.ts";
 
 /** Unpacks a layer that is still on its way; what the local Diff service offers beyond the interface. */

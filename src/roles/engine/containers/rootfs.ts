@@ -9,7 +9,8 @@ import { open, openInRoot, read } from "../../../../ffi/file.ts";
 import type { Mount } from "../../../wire/containerd/services.ts";
 import { ApiError } from "../errors.ts";
 
-const option = (mount: Mount, name: string): string | undefined =>
+/** The value of an option of a snapshot's mount ("upperdir"). */
+export const mountOption = (mount: Mount, name: string): string | undefined =>
   mount.options.find((text) => text.startsWith(`${name}=`))?.slice(name.length + 1);
 
 /**
@@ -22,8 +23,8 @@ export function openRootfs(mounts: readonly Mount[]): Fd {
   if (mount?.type !== "overlay") {
     throw new ApiError(500, `snapshot mount of type "${mount?.type ?? "none"}" cannot be looked into`);
   }
-  const upper = option(mount, "upperdir");
-  const lower = (option(mount, "lowerdir") ?? "").split(":").filter((path) => path !== "");
+  const upper = mountOption(mount, "upperdir");
+  const lower = (mountOption(mount, "lowerdir") ?? "").split(":").filter((path) => path !== "");
   const layers = upper === undefined ? lower : [upper, ...lower];
   if (layers.length === 1) return open(layers[0]!, O_PATH | O_DIRECTORY);
   return overlayView(layers);
@@ -33,7 +34,7 @@ export function openRootfs(mounts: readonly Mount[]): Fd {
 export function writableLayer(mounts: readonly Mount[]): string | undefined {
   const [mount] = mounts;
   if (mount?.type === "bind") return mount.options.includes("ro") ? undefined : mount.source;
-  return mount === undefined ? undefined : option(mount, "upperdir");
+  return mount === undefined ? undefined : mountOption(mount, "upperdir");
 }
 
 /** Longest /etc/passwd or /etc/group that is read. */

@@ -7,6 +7,7 @@ import { MULTIPLEXED_STREAM, RAW_STREAM } from "../server/hijack.ts";
 import { boolean, Filters, integer, type RouteContext, type RouteEnv, readBody } from "../server/request.ts";
 import { streamBytes } from "../server/stream.ts";
 import { atLeast } from "../server/version.ts";
+import { archiveRoutes } from "./archive/routes.ts";
 import { resizeContainer } from "./attach.ts";
 import { createContainer } from "./create.ts";
 import { exportContainer } from "./export.ts";
@@ -157,12 +158,11 @@ export function containerRoutes(engine: Engine): Hono<RouteEnv> {
     });
     return c.body(null, 204);
   });
+  app.route("/", archiveRoutes(engine));
   // Said to be missing, so that nobody takes an empty answer for the truth.
-  const missing: [method: "get" | "post" | "put", path: string, what: string][] = [
+  const missing: [method: "get" | "post", path: string, what: string][] = [
     ["get", "stats", "container stats"],
     ["get", "changes", "container changes"],
-    ["get", "archive", "container archive"],
-    ["put", "archive", "container archive"],
     ["post", "update", "container update"],
     ["get", "attach/ws", "websocket attach"],
   ];

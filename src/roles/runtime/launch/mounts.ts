@@ -9,7 +9,8 @@ import {
   FSOPEN_CLOEXEC,
   MOUNT_ATTR_RDONLY,
 } from "../../../../ffi/constants/mount.ts";
-import { layout, pack } from "../../../../ffi/struct.ts";
+import { MountAttr } from "../../../../ffi/mount-attr.ts";
+import { pack } from "../../../../ffi/struct.ts";
 import { Address, bits, Constant, type Slot } from "../../../launcher/plan.ts";
 import type { Mount } from "../../../spec/oci/runtime.ts";
 import { AT_FDCWD, attach, belowRoot, type Context, EMPTY_PATH } from "./context.ts";
@@ -23,13 +24,6 @@ const CREATE = bits({ FSCONFIG_CMD_CREATE });
 const OPEN = bits({ FSOPEN_CLOEXEC });
 const MOUNT = bits({ FSMOUNT_CLOEXEC });
 const EMPTY_PATH_RECURSIVE = bits({ AT_EMPTY_PATH, AT_RECURSIVE });
-
-export const MountAttr = layout({
-  c: "struct mount_attr",
-  header: "linux/mount.h",
-  size: 32,
-  fields: { attr_set: [0, "u64"], attr_clr: [8, "u64"], propagation: [16, "u64"], userns_fd: [24, "u64"] },
-});
 
 /** mount_setattr on an open mount. */
 export function setAttributes(

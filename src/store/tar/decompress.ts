@@ -1,8 +1,8 @@
-// A layer's bytes as the tar inside them: gzip, zstd or neither, told by their first bytes as containerd does — media
+// A compressed archive as the tar inside it: gzip, zstd or neither, told by their first bytes as containerd does — media
 // types in the wild are often wrong about it.
 import { Readable, type Transform } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
-import { ArchiveError } from "../../../store/tar/entry.ts";
+import { ArchiveError } from "./entry.ts";
 
 /** 360 MB/s against 174 with node's default of 16 KiB. */
 const CHUNK = 1 << 20;
@@ -60,7 +60,7 @@ async function* inflated(
   } catch (error) {
     if (failed !== undefined) throw failed;
     throw new ArchiveError(
-      `${kind} layer is damaged: ${error instanceof Error ? error.message : String(error)}`,
+      `${kind} archive is damaged: ${error instanceof Error ? error.message : String(error)}`,
       {
         cause: error,
       },
