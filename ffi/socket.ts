@@ -5,6 +5,7 @@ import { NR } from "./arch/index.ts";
 import {
   AF_UNIX,
   MSG_CMSG_CLOEXEC,
+  MSG_NOSIGNAL,
   SCM_RIGHTS,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
@@ -82,6 +83,22 @@ const CMsgHdr = layout({
   size: 16,
   fields: { cmsg_len: [0, "u64"], cmsg_level: [8, "i32"], cmsg_type: [12, "i32"] },
 });
+
+/** Sends a message that carries one descriptor. man 2 sendmsg, man 3 cmsg */
+export function sendFd(connection: FdLike, fd: FdLike, text: string): void {
+  const data = new TextEncoder().encode(text);
+  const iov = pack(IoVec, { iov_base: ptr(data), iov_len: data.length });
+  const control = new Uint8Array(CMsgHdr.size + 8);
+  control.set(pack(CMsgHdr, { cmsg_len: CMsgHdr.size + 4, cmsg_level: SOL_SOCKET, cmsg_type: SCM_RIGHTS }));
+  new DataView(control.buffer).setInt32(CMsgHdr.size, fdNumber(fd), true);
+  const header = pack(MsgHdr, {
+    msg_iov: ptr(iov),
+    msg_iovlen: 1,
+    msg_control: ptr(control),
+    msg_controllen: control.length,
+  });
+  syscall("sendmsg", undefined, fdNumber(connection), header, MSG_NOSIGNAL);
+}
 
 /** Receives one message with its descriptors (at most 16). undefined when nothing waits. man 2 recvmsg. */
 export function receiveFds(connection: FdLike): { data: Uint8Array; fds: Fd[] } | undefined {

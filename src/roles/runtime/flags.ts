@@ -9,6 +9,8 @@ export interface Flag {
   /** The word for its value in help, and its description. */
   value?: string;
   about: string;
+  /** What help shows as the default. */
+  fallback?: string;
 }
 
 export type FlagTable = Readonly<Record<string, Flag>>;
@@ -73,16 +75,4 @@ export function integer(parsed: Parsed, name: string): number | undefined {
   if (!/^-?\d+$/.test(value))
     throw new UsageError(`invalid value ${JSON.stringify(value)} for flag -${name}`);
   return Number(value);
-}
-
-/** The flags' lines of a help text. */
-export function flagHelp(table: FlagTable): string {
-  const left = Object.values(table).map(({ names, kind, value }) => {
-    const argument = kind === "boolean" ? "" : ` ${value ?? "value"}`;
-    return names.map((name) => `${name.length > 1 ? "--" : "-"}${name}${argument}`).join(", ");
-  });
-  const width = Math.max(0, ...left.map((one) => one.length));
-  return Object.values(table)
-    .map(({ about }, i) => `   ${left[i]!.padEnd(width)}  ${about}\n`)
-    .join("");
 }

@@ -4,7 +4,7 @@ import { NR } from "../../../ffi/arch/index.ts";
 import { rawSyscall } from "../../../ffi/libc.ts";
 import { StateStore } from "./container/state.ts";
 import { RuntimeError } from "./errors.ts";
-import { type FlagTable, flag, flagHelp, parseFlags, text, UsageError } from "./flags.ts";
+import { type FlagTable, flag, parseFlags, text, UsageError } from "./flags.ts";
 import { configureLog, fatal } from "./log.ts";
 import { print } from "./output.ts";
 import { create } from "./verbs/create.ts";
@@ -32,11 +32,17 @@ const globals = {
     kind: "text",
     about: "root directory for storage of container state (this should be located in tmpfs)",
   },
-  criu: { names: ["criu"], kind: "text", about: "ignored: checkpoints are not supported" },
+  criu: {
+    names: ["criu"],
+    kind: "text",
+    about: "path to the criu binary used for checkpoint and restore",
+    fallback: "criu",
+  },
   systemdCgroup: {
     names: ["systemd-cgroup"],
     kind: "boolean",
-    about: "refused: only the cgroupfs driver is supported",
+    about:
+      'enable systemd cgroup support, expects cgroupsPath to be of form "slice:prefix:name" for e.g. "system.slice:runc:434234"',
   },
   rootless: {
     names: ["rootless"],
@@ -50,6 +56,7 @@ const globals = {
 const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
   create: async () => create,
   delete: async () => remove,
+  events: async () => (await import("./verbs/events.ts")).events,
   exec: async () => (await import("./verbs/exec.ts")).exec,
   features: async () => (await import("./verbs/features.ts")).features,
   kill: async () => kill,
@@ -87,7 +94,7 @@ async function dispatch(args: string[]): Promise<number> {
     parsed = parseFlags(globals, args);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    print(`Incorrect Usage. ${error.message}\n\n${await help()}`, 2);
+    print(`Incorrect Usage. ${error.message}\n\n${await (await help()).programHelp(verbs, globals)}`);
     throw error;
   }
   configureLog({
@@ -101,12 +108,16 @@ async function dispatch(args: string[]): Promise<number> {
     return 0;
   }
   const [name, ...rest] = parsed.rest;
-  if (name === undefined || name === "help" || flag(parsed, "help")) {
-    print(await help());
+  if (name === undefined || name === "help" || name === "h" || flag(parsed, "help")) {
+    const topic = name === "help" || name === "h" ? rest[0] : undefined;
+    const load = topic !== undefined && Object.hasOwn(verbs, topic) ? verbs[topic] : undefined;
+    const { programHelp, verbHelp } = await help();
+    print(load ? verbHelp(topic!, await load()) : await programHelp(verbs, globals));
     return 0;
   }
   const format = text(parsed, "logFormat");
-  if (format !== undefined && format !== "text" && format !== "json") throw new Error("invalid log-format");
+  if (format !== undefined && format !== "text" && format !== "json")
+    throw new Error(`invalid log-format: ${format}`);
   const load = Object.hasOwn(verbs, name) ? verbs[name] : undefined;
   if (!load) {
     fatal(`No help topic for '${name}'`);
@@ -123,13 +134,13 @@ async function dispatch(args: string[]): Promise<number> {
     debug: flag(parsed, "debug"),
   };
   if (flag(invocation.parsed, "help")) {
-    print(verbHelp(name, verb));
+    print((await help()).verbHelp(name, verb));
     return 0;
   }
   const { min, max } = verb.arguments;
   const given = invocation.parsed.rest.length;
   if (given < min || given > max) {
-    print(`Incorrect Usage.\n\n${verbHelp(name, verb)}`, 2);
+    print(`Incorrect Usage.\n\n${(await help()).verbHelp(name, verb)}`);
     const count =
       min === max
         ? `exactly ${min} argument(s)`
@@ -145,26 +156,16 @@ async function verbFlags(name: string, verb: Verb, args: string[]) {
   try {
     return parseFlags({ ...verb.flags, help: globals.help }, args);
   } catch (error) {
-    if (error instanceof UsageError) print(`Incorrect Usage: ${error.message}\n\n${verbHelp(name, verb)}`, 2);
+    if (error instanceof UsageError)
+      print(`Incorrect Usage: ${error.message}\n\n${(await help()).verbHelp(name, verb)}`);
     throw error;
   }
 }
 
+/** Only those who ask for help pay for its texts. */
+const help = () => import("./help.ts");
+
 function defaultRoot(): string {
   const runtimeDirectory = process.env["XDG_RUNTIME_DIR"];
   return process.geteuid?.() !== 0 && runtimeDirectory ? `${runtimeDirectory}/runc` : "/run/runc";
-}
-
-function verbHelp(name: string, verb: Verb): string {
-  const flags = Object.keys(verb.flags).length > 0;
-  return `NAME:\n   runc ${name} - ${verb.about}\n\nUSAGE:\n   runc ${name}${flags ? " [command options]" : ""} ${verb.usage}\n${
-    flags ? `\nOPTIONS:\n${flagHelp(verb.flags)}` : ""
-  }\n`;
-}
-
-async function help(): Promise<string> {
-  const lines: string[] = [];
-  for (const [name, load] of Object.entries(verbs))
-    lines.push(`   ${name.padEnd(10)}  ${(await load()).about}\n`);
-  return `NAME:\n   runc - Open Container Initiative runtime\n\nUSAGE:\n   runc [global options] command [command options] [arguments...]\n\nCOMMANDS:\n${lines.join("")}\nGLOBAL OPTIONS:\n${flagHelp(globals)}\n`;
 }

@@ -28,13 +28,14 @@ export function settingsV1(resources: Resources): Setting[] {
     if (memory.swappiness !== undefined) set("memory", "memory.swappiness", memory.swappiness);
   }
   if (cpu) {
+    // First: while a cgroup is idle its shares cannot be set.
+    set("cpu", "cpu.idle", cpu.idle);
     if (cpu.shares) set("cpu", "cpu.shares", cpu.shares);
     if (cpu.period) set("cpu", "cpu.cfs_period_us", cpu.period);
     if (cpu.burst) set("cpu", "cpu.cfs_burst_us", cpu.burst);
     if (cpu.quota) set("cpu", "cpu.cfs_quota_us", cpu.quota);
     if (cpu.realtimePeriod) set("cpu", "cpu.rt_period_us", cpu.realtimePeriod);
     if (cpu.realtimeRuntime) set("cpu", "cpu.rt_runtime_us", cpu.realtimeRuntime);
-    if (cpu.idle) set("cpu", "cpu.idle", cpu.idle);
     set("cpuset", "cpuset.cpus", cpu.cpus);
     set("cpuset", "cpuset.mems", cpu.mems);
   }

@@ -34,7 +34,7 @@ export function settingsV2(resources: Resources): [file: string, value: string][
     if (reservation) out.push(["memory.low", limit(reservation)]);
   }
   if (cpu) {
-    if (cpu.idle) out.push(["cpu.idle", String(cpu.idle)]);
+    if (cpu.idle !== undefined) out.push(["cpu.idle", String(cpu.idle)]);
     if (cpu.shares) out.push(["cpu.weight", String(weightOfShares(cpu.shares))]);
     if (cpu.quota || cpu.period) {
       const quota = cpu.quota && cpu.quota > 0 ? String(cpu.quota) : "max";

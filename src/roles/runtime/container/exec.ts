@@ -30,6 +30,8 @@ export interface ExecOptions {
   process: Process;
   preserveFds: number;
   console: Fd | undefined;
+  /** Cgroups to join instead of the container's own. */
+  cgroups: CgroupPaths | undefined;
   planOnly: boolean;
   warn(message: string): void;
 }
@@ -72,7 +74,7 @@ export async function execInContainer(options: ExecOptions): Promise<Executed | 
     initFd,
     initPid: pid,
     namespaces,
-    ...cgroupsToJoin(state),
+    ...cgroupsToJoin(state, options.cgroups),
     ownRoot: state.no_pivot || !configured.includes("mount"),
     oomScoreAdj: oomScore(
       { ...process, oomScoreAdj: process.oomScoreAdj ?? config.process?.oomScoreAdj },
@@ -133,8 +135,12 @@ function sameNamespace(pid: number, file: string): boolean {
 }
 
 /** The container's cgroups; on v2 the one its first process moved to, when processes may not be in the upper one any more. */
-function cgroupsToJoin(state: ContainerState): { v1: string[]; unified: string | undefined } {
-  const { "": unified, ...v1 } = state.cgroup_paths;
+function cgroupsToJoin(
+  state: ContainerState,
+  chosen: CgroupPaths | undefined,
+): { v1: string[]; unified: string | undefined } {
+  const { "": unified, ...v1 } = chosen ?? state.cgroup_paths;
+  if (chosen) return { v1: directories(v1 as CgroupPaths), unified };
   return { v1: directories(v1 as CgroupPaths), unified: unified && leaf(unified, state.init_process_pid) };
 }
 

@@ -3,7 +3,7 @@ import { launchContainer } from "../container/launch.ts";
 import { RuntimeError } from "../errors.ts";
 import { text } from "../flags.ts";
 import { framed } from "../frame.ts";
-import { launchFlags, launchOptions } from "./launching.ts";
+import { launchFlags, launchOptions, pidfdSocket } from "./launching.ts";
 import type { Verb } from "./verb.ts";
 
 export const create: Verb = {
@@ -20,11 +20,13 @@ export const create: Verb = {
         throw new RuntimeError("cannot allocate tty if runc will detach without setting console socket");
       if (!options.terminal && socket)
         throw new RuntimeError("cannot use console socket if runc will not detach or allocate tty");
+      const pidfd = await pidfdSocket(parsed);
       const launched = await launchContainer({
         ...options,
         waitForStart: true,
         console: socket && !options.planOnly ? connectConsole(socket) : undefined,
       });
+      if (launched) pidfd?.send(launched.state.init_process_pid, "standard");
       launched?.begin();
       return 0;
     }),

@@ -9,6 +9,7 @@ import { notRunning, RuntimeError } from "../errors.ts";
 import { flag, integer, list, type Parsed, text } from "../flags.ts";
 import { framed } from "../frame.ts";
 import { log } from "../log.ts";
+import { pidfdSocket } from "./launching.ts";
 import type { Verb } from "./verb.ts";
 
 /** What `exec` exits with when it could not run anything. */
@@ -23,6 +24,11 @@ export const exec: Verb = {
       kind: "text",
       about:
         "path to an AF_UNIX socket which will receive a file descriptor referencing the master end of the console's pseudoterminal",
+    },
+    pidfdSocket: {
+      names: ["pidfd-socket"],
+      kind: "text",
+      about: "path to an AF_UNIX socket which will receive a file descriptor referencing the exec process",
     },
     cwd: { names: ["cwd"], kind: "text", about: "current working directory in the container" },
     env: { names: ["env", "e"], kind: "list", about: "set environment variables" },
@@ -52,7 +58,7 @@ export const exec: Verb = {
     cgroup: {
       names: ["cgroup"],
       kind: "list",
-      about: "refused: a process joins the container's own cgroups",
+      about: "run the process in an (existing) sub-cgroup(s). Format is [<controller>:]<cgroup>.",
     },
     ignorePaused: { names: ["ignore-paused"], kind: "boolean", about: "allow exec in a paused container" },
     plan: { names: ["plan"], kind: "boolean", about: "print the launch plan and exit; nothing is started" },
@@ -68,8 +74,6 @@ export const exec: Verb = {
         if (status === "paused" && !flag(parsed, "ignorePaused"))
           throw new RuntimeError("cannot exec in a paused container (use --ignore-paused to override)");
         if (status === "creating") throw notRunning();
-        if (list(parsed, "cgroup").length > 0)
-          throw new RuntimeError("--cgroup is not supported by this runtime");
         const document = processDocument(parsed, state.config);
         const detach = flag(parsed, "detach");
         const socket = text(parsed, "consoleSocket");
@@ -81,15 +85,22 @@ export const exec: Verb = {
         const relay =
           document.terminal && !socket && !planOnly ? await import("../foreground/terminal.ts") : undefined;
         const own = relay?.openTerminal();
+        const cgroups = list(parsed, "cgroup");
+        const pidfd = await pidfdSocket(parsed);
         const executed = await execInContainer({
           state,
           process: document,
           preserveFds: (integer(parsed, "preserveFds") ?? 0) + (Number(process.env["LISTEN_FDS"] ?? 0) || 0),
           console: own?.remote ?? (socket && !planOnly ? connectConsole(socket) : undefined),
+          cgroups:
+            cgroups.length > 0
+              ? (await import("../cgroup/sub-cgroups.ts")).subCgroups(state.cgroup_paths, cgroups)
+              : undefined,
           planOnly,
           warn: (message) => log("warning", message),
         });
         if (!executed) return 0;
+        pidfd?.send(executed.pid, "setns");
         const pidFile = text(parsed, "pidFile");
         if (pidFile) writePidFile(pidFile, executed.pid);
         if (detach) {

@@ -1,6 +1,7 @@
 // What create and run share: their flags, and the look into the bundle that decides about the terminal.
 import { type LaunchOptions, readBundle } from "../container/launch.ts";
-import { type FlagTable, flag, integer, text } from "../flags.ts";
+import type { PidfdSocket } from "../container/pidfd-socket.ts";
+import { type FlagTable, flag, integer, type Parsed, text } from "../flags.ts";
 import { log } from "../log.ts";
 import type { Invocation } from "./verb.ts";
 
@@ -15,6 +16,11 @@ export const launchFlags = {
     kind: "text",
     about:
       "path to an AF_UNIX socket which will receive a file descriptor referencing the master end of the console's pseudoterminal",
+  },
+  pidfdSocket: {
+    names: ["pidfd-socket"],
+    kind: "text",
+    about: "path to an AF_UNIX socket which will receive a file descriptor referencing the init process",
   },
   pidFile: { names: ["pid-file"], kind: "text", about: "specify the file to write the process id to" },
   noPivot: {
@@ -36,6 +42,12 @@ export const launchFlags = {
   },
   plan: { names: ["plan"], kind: "boolean", about: "print the launch plan and exit; nothing is created" },
 } as const satisfies FlagTable;
+
+/** The socket that --pidfd-socket names, connected. */
+export async function pidfdSocket(parsed: Parsed): Promise<PidfdSocket | undefined> {
+  const path = text(parsed, "pidfdSocket");
+  return path ? (await import("../container/pidfd-socket.ts")).connectPidfdSocket(path) : undefined;
+}
 
 /** The options both verbs read off their flags, and whether config.json asks for a terminal. */
 export function launchOptions({

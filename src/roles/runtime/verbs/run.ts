@@ -8,7 +8,7 @@ import { flag, text } from "../flags.ts";
 import { follow } from "../foreground/follow.ts";
 import { framed } from "../frame.ts";
 import { log } from "../log.ts";
-import { launchFlags, launchOptions } from "./launching.ts";
+import { launchFlags, launchOptions, pidfdSocket } from "./launching.ts";
 import type { Verb } from "./verb.ts";
 
 export const run: Verb = {
@@ -38,6 +38,7 @@ export const run: Verb = {
         throw new RuntimeError("cannot use console socket if runc will not detach or allocate tty");
       const relay = terminal && !detach && !planOnly ? await import("../foreground/terminal.ts") : undefined;
       const own = relay?.openTerminal();
+      const pidfd = await pidfdSocket(parsed);
       const launched = await launchContainer({
         ...options,
         waitForStart: false,
@@ -45,6 +46,7 @@ export const run: Verb = {
       });
       if (!launched) return 0;
       const { state } = launched;
+      pidfd?.send(state.init_process_pid, "standard");
       try {
         await runHooks(
           "startContainer",

@@ -5,7 +5,8 @@ import { applyResources } from "../cgroup/container.ts";
 import { hostCgroups } from "../cgroup/hierarchy.ts";
 import { containerStatus } from "../container/status.ts";
 import { RuntimeError } from "../errors.ts";
-import { type Parsed, text, UsageError } from "../flags.ts";
+import { type Parsed, text } from "../flags.ts";
+import { log } from "../log.ts";
 import type { Verb } from "./verb.ts";
 
 const number = (name: string, about: string) => ({ names: [name], kind: "text" as const, about });
@@ -42,6 +43,10 @@ export const update: Verb = {
       "Total memory usage (memory + swap); set '-1' to enable unlimited swap",
     ),
     pidsLimit: number("pids-limit", "Maximum number of pids allowed in the container"),
+    l3CacheSchema: number("l3-cache-schema", "The string of Intel RDT/CAT L3 cache schema"),
+    memBwSchema: number("mem-bw-schema", "The string of Intel RDT/MBA memory bandwidth schema"),
+    kernelMemory: number("kernel-memory", "ignored: kernels have no such limit any more"),
+    kernelMemoryTcp: number("kernel-memory-tcp", "ignored: as kernel-memory"),
   },
   arguments: { min: 1, max: 1 },
   async run({ parsed, store }) {
@@ -55,6 +60,17 @@ export const update: Verb = {
             file === "-" ? "resources on stdin" : file,
           )
         : resourcesOfFlags(parsed);
+    if (text(parsed, "l3CacheSchema"))
+      throw new RuntimeError("Intel RDT/CAT: l3 cache schema is not supported by this runtime");
+    if (text(parsed, "memBwSchema"))
+      throw new RuntimeError("Intel RDT/MBA: memory bandwidth schema is not supported by this runtime");
+    for (const [key, name] of [
+      ["kernelMemory", "kernel-memory"],
+      ["kernelMemoryTcp", "kernel-memory-tcp"],
+    ] as const)
+      if (text(parsed, key)) log("warning", `Setting --${name} is ignored`);
+    // v1 counts memory in the swap limit: who lifts the one means both.
+    if (resources.memory?.limit === -1) resources.memory.swap ??= -1;
     // Devices are set at creation only, as with runc.
     applyResources(hostCgroups(), state.cgroup_paths, { ...resources, devices: undefined });
     const linux = state.config.linux ?? {};
@@ -73,40 +89,45 @@ function merged(old: Resources, change: Resources): Resources {
 
 /** The flags as a resources document. */
 export function resourcesOfFlags(parsed: Parsed): Resources {
-  const whole = (name: string) => {
-    const value = text(parsed, name);
+  const whole = (key: string, name: string, signed = false) => {
+    const value = text(parsed, key);
     if (value === undefined || value === "") return undefined;
-    if (!/^-?\d+$/.test(value)) throw new UsageError(`invalid value for ${name}: ${value}`);
+    if (!(signed ? /^[+-]?\d+$/ : /^\d+$/).test(value)) {
+      const parser = signed ? "ParseInt" : "ParseUint";
+      throw new RuntimeError(
+        `invalid value for ${name}: strconv.${parser}: parsing ${JSON.stringify(value)}: invalid syntax`,
+      );
+    }
     return Number(value);
   };
-  const size = (name: string) => {
-    const value = text(parsed, name);
+  const size = (key: string, name: string) => {
+    const value = text(parsed, key);
     if (value === undefined || value === "") return undefined;
     if (value === "-1") return -1;
     const match = /^(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?$/i.exec(value);
-    if (!match) throw new UsageError(`invalid value for ${name}: ${value}`);
+    if (!match) throw new RuntimeError(`invalid value for ${name}: invalid size: '${value}'`);
     return Math.floor(Number(match[1]) * 1024 ** " kmgtp".indexOf((match[2] || " ").toLowerCase()));
   };
   const present = <T extends object>(values: T): T | undefined =>
     Object.values(values).some((value) => value !== undefined) ? values : undefined;
   return {
     memory: present({
-      limit: size("memory"),
-      reservation: size("memoryReservation"),
-      swap: size("memorySwap"),
+      limit: size("memory", "memory"),
+      reservation: size("memoryReservation", "memory-reservation"),
+      swap: size("memorySwap", "memory-swap"),
     }),
     cpu: present({
-      shares: whole("cpuShare"),
-      quota: whole("cpuQuota"),
-      burst: whole("cpuBurst"),
-      period: whole("cpuPeriod"),
-      realtimePeriod: whole("cpuRtPeriod"),
-      realtimeRuntime: whole("cpuRtRuntime"),
+      shares: whole("cpuShare", "cpu-share"),
+      quota: whole("cpuQuota", "cpu-quota", true),
+      burst: whole("cpuBurst", "cpu-burst"),
+      period: whole("cpuPeriod", "cpu-period"),
+      realtimePeriod: whole("cpuRtPeriod", "cpu-rt-period"),
+      realtimeRuntime: whole("cpuRtRuntime", "cpu-rt-runtime", true),
       cpus: text(parsed, "cpusetCpus"),
       mems: text(parsed, "cpusetMems"),
-      idle: whole("cpuIdle"),
+      idle: whole("cpuIdle", "cpu-idle", true),
     }),
-    pids: present({ limit: whole("pidsLimit") }),
-    blockIO: present({ weight: whole("blkioWeight") }),
+    pids: present({ limit: whole("pidsLimit", "pids-limit", true) }),
+    blockIO: present({ weight: whole("blkioWeight", "blkio-weight", true) }),
   };
 }
