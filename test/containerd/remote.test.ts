@@ -2,6 +2,7 @@
 import { containersSuite } from "./suites/containers.ts";
 import { contentSuite } from "./suites/content.ts";
 import { daemonSuite } from "./suites/daemon.ts";
+import { diffSuite } from "./suites/diff.ts";
 import { eventsSuite } from "./suites/events.ts";
 import { gcSuite } from "./suites/gc.ts";
 import { openRemote } from "./suites/ground.ts";
@@ -16,6 +17,7 @@ const suites = [
   containersSuite,
   contentSuite,
   snapshotsSuite,
+  diffSuite,
   leasesSuite,
   gcSuite,
   eventsSuite,

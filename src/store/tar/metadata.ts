@@ -13,6 +13,10 @@ import {
 } from "../../../ffi/tree.ts";
 import { ArchiveError, type TarEntry } from "./entry.ts";
 
+/** Whether an extended attribute belongs to the file and not to the host it lies on: these go into archives. */
+export const isLayerAttribute = (attribute: ByteName): boolean =>
+  attribute === "security.capability" || (attribute.startsWith("user.") && !foreign(attribute));
+
 /** Highest id that is one: 0xffffffff means "leave as it is" to chown(2). */
 const MAX_ID = 0xfffffffe;
 

@@ -22,7 +22,8 @@ export function cleanParts(path: ByteName): ByteName[] {
 export const WHITEOUT = ".wh.";
 /** Prefix of AUFS's own files, which old layers still carry. */
 const WHITEOUT_META = ".wh..wh.";
-const OPAQUE = ".wh..wh..opq";
+/** Name of the file that says "nothing from below is in this directory". */
+export const OPAQUE = ".wh..wh..opq";
 
 /** Whether a part of a path is one of AUFS's own. */
 export const isMeta = (part: ByteName): boolean => part.startsWith(WHITEOUT_META);

@@ -26,8 +26,10 @@ import {
 } from "../../../ffi/tree.ts";
 import { END, encodeHeader, paddingOf } from "./encode.ts";
 import type { EntryType, TarEntry } from "./entry.ts";
+import { isLayerAttribute } from "./metadata.ts";
 
-const TYPES: ReadonlyMap<number, EntryType> = new Map<number, EntryType>([
+/** Types of file that an archive can hold: all but sockets. */
+export const TYPES: ReadonlyMap<number, EntryType> = new Map<number, EntryType>([
   [S_IFREG, "file"],
   [S_IFDIR, "directory"],
   [S_IFLNK, "symlink"],
@@ -37,9 +39,6 @@ const TYPES: ReadonlyMap<number, EntryType> = new Map<number, EntryType>([
 ]);
 
 const CHUNK = 1 << 20;
-
-/** Attributes that belong to the file and not to the host it lies on. */
-const kept = (attribute: ByteName) => attribute === "security.capability" || attribute.startsWith("user.");
 
 export interface PackOptions {
   /** In front of every name, e.g. "etc/" for a part of a tree; the root itself is left out without it. */
@@ -121,8 +120,8 @@ async function* packDirectory(
   }
 }
 
-/** Header and data, small files in one chunk. */
-async function* packContent(dir: FdLike, name: ByteName, entry: TarEntry): AsyncGenerator<Uint8Array> {
+/** Header and data of a regular file, small ones in one chunk. */
+export async function* packContent(dir: FdLike, name: ByteName, entry: TarEntry): AsyncGenerator<Uint8Array> {
   // O_NONBLOCK: should a FIFO have taken the file's place, opening it must not wait for a writer.
   using file = openName(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   const header = encodeHeader(entry);
@@ -155,10 +154,12 @@ async function* packContent(dir: FdLike, name: ByteName, entry: TarEntry): Async
   yield chunk.subarray(0, used);
 }
 
-function entryOf(dir: FdLike, name: ByteName, path: ByteName, stat: FileStat): TarEntry {
+/** The archive's entry for a file as it lies on disk, under the name `path`. */
+export function entryOf(dir: FdLike, name: ByteName, path: ByteName, stat: FileStat): TarEntry {
   const type = TYPES.get(stat.type)!;
   const device = type === "char" || type === "block";
-  const found = type === "symlink" ? [] : [...attributes(dir, name)].filter(([attribute]) => kept(attribute));
+  const found =
+    type === "symlink" ? [] : [...attributes(dir, name)].filter(([attribute]) => isLayerAttribute(attribute));
   return {
     name: path,
     type,

@@ -1,4 +1,4 @@
-// The Diff service: layers onto snapshots.
+// The Diff service: layers onto snapshots, and snapshots into layers.
 import { isErrno } from "../../../../ffi/errno.ts";
 import { layerCompression, MediaType } from "../../../spec/oci/image.ts";
 import { decompress } from "../../../store/tar/decompress.ts";
@@ -11,6 +11,7 @@ import {
   type Mount,
   ServiceError,
 } from "../../../wire/containerd/services.ts";
+import { makeLayer } from "./make.ts";
 import { targetOf } from "./target.ts";
 
 /** Unpacks a layer that is still on its way; what the local Diff service offers beyond the interface. */
@@ -26,7 +27,7 @@ export interface LocalDiff extends Diff {
 }
 
 /** The Diff service over a content store. */
-export function createDiff(content: Pick<ContentStore, "read" | "info">): LocalDiff {
+export function createDiff(content: ContentStore): LocalDiff {
   const applyStream: ApplyStream = async (layer, bytes, mounts, signal) => {
     if (layerCompression(layer.mediaType) === undefined) {
       throw new ServiceError(
@@ -49,11 +50,7 @@ export function createDiff(content: Pick<ContentStore, "read" | "info">): LocalD
       await content.info(ns, layer.digest);
       return await applyStream(layer, content.read(ns, layer.digest), mounts);
     },
-    diff() {
-      return Promise.reject(
-        new ServiceError("Unimplemented", "diff: making a layer from two snapshots is not implemented yet"),
-      );
-    },
+    diff: (ns, lower, upper, options) => makeLayer(content, ns, lower, upper, options),
   };
 }
 

@@ -1,16 +1,12 @@
 // From a snapshot's mounts to the directory that a layer is written into, without mounting anything: an overlay's upper
 // directory in overlayfs's own format, or the source of a bind mount (a base layer: nothing lies below it).
+import { isBind, mountOption, splitLower } from "../../../store/changes/trees.ts";
 import type { ExtractOptions } from "../../../store/tar/extract.ts";
 import { type Mount, ServiceError } from "../../../wire/containerd/services.ts";
 
 export interface Target {
   directory: string;
   overlay: ExtractOptions["overlay"];
-}
-
-/** "lowerdir=/a:/b\:c" → ["/a", "/b:c"]. kernel Documentation/filesystems/overlayfs.rst, "Multiple lower layers" */
-function splitLower(value: string): string[] {
-  return [...value.matchAll(/(?:\\.|[^:\\])+/g)].map(([path]) => path.replace(/\\(.)/g, "$1"));
 }
 
 /** Throws ServiceError: Unimplemented for mounts that cannot be written like this, InvalidArgument for read-only ones. */
@@ -23,17 +19,15 @@ export function targetOf(mounts: readonly Mount[]): Target {
     );
   }
   const { type, source, options } = mount;
-  const value = (name: string) =>
-    options.find((option) => option.startsWith(`${name}=`))?.slice(name.length + 1);
   if (type === "overlay") {
-    const directory = value("upperdir");
+    const directory = mountOption(options, "upperdir");
     if (directory === undefined) {
       throw new ServiceError("InvalidArgument", "apply layer: the overlay is read-only: it has no upperdir");
     }
     const opaque = options.includes("userxattr") ? "user.overlay.opaque" : "trusted.overlay.opaque";
-    return { directory, overlay: { opaque, lower: splitLower(value("lowerdir") ?? "") } };
+    return { directory, overlay: { opaque, lower: splitLower(mountOption(options, "lowerdir") ?? "") } };
   }
-  if (type === "bind" || options.includes("bind") || options.includes("rbind")) {
+  if (isBind(mount)) {
     if (options.includes("ro")) {
       throw new ServiceError("InvalidArgument", `apply layer: ${source} is mounted read-only`);
     }
