@@ -146,7 +146,7 @@ export function createPlan(config: Config, facts: CreateFacts): Plan {
   tell(context, "ready");
   awaitGo(context);
   if (facts.fds.start >= 0) awaitStart(context);
-  addLateSeccomp(context, process, facts.filter);
+  addLateSeccomp(context, process, facts);
   execute(context, program, process.args ?? [], facts.env);
   plan.place(context.abandoned);
   plan.call("exit_group", [1]);

@@ -109,7 +109,7 @@ export function execPlan(process: Process, facts: ExecFacts): Plan {
   const program = addProcess(context, process, facts);
   tell(context, "ready");
   awaitGo(context);
-  addLateSeccomp(context, process, facts.filter);
+  addLateSeccomp(context, process, facts);
   execute(context, program, process.args ?? [], facts.env);
   plan.place(context.abandoned);
   plan.call("exit_group", [1]);

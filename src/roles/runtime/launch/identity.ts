@@ -69,6 +69,8 @@ export interface Identity {
   ownStdio: readonly number[];
   /** setgroups may be refused in a user namespace without privilege over it. */
   groupsMayBeDenied: boolean;
+  /** CAP_SYS_ADMIN stays in force until `finishCapabilities`, for a seccomp filter without no_new_privs. */
+  keepAdmin: boolean;
 }
 
 /** Bounding set, user, groups, capabilities, working directory. */
@@ -97,8 +99,20 @@ export function addIdentity(context: Context, identity: Identity): void {
   if (!before) enterDirectory(context, identity.cwd, false);
   else enterAgain(context, identity.cwd);
   plan.call("prctl", [bits({ PR_SET_KEEPCAPS }), 0, 0, 0, 0]);
-  addCapabilities(context, capabilities);
+  setCapabilities(context, identity.keepAdmin ? withAdmin(capabilities) : capabilities);
+  raiseAmbient(context, capabilities.ambient);
 }
+
+const CAP_SYS_ADMIN = 1n << 21n;
+
+const withAdmin = (sets: CapabilitySets): CapabilitySets => ({
+  ...sets,
+  effective: sets.effective | CAP_SYS_ADMIN,
+  permitted: sets.permitted | CAP_SYS_ADMIN,
+});
+
+/** Takes back what `keepAdmin` left. */
+export const finishCapabilities = setCapabilities;
 
 /** Drops each capability of `unwanted` from the bounding set: a loop, from the highest number down. */
 function dropBounding({ plan }: Context, unwanted: bigint): void {
@@ -138,11 +152,11 @@ function groupList({ plan }: Context, groups: readonly number[]): Address {
 
 const LINUX_CAPABILITY_VERSION_3 = 0x20080522;
 
-function addCapabilities({ plan }: Context, sets: CapabilitySets): void {
+function setCapabilities({ plan }: Context, sets: CapabilitySets): void {
   const header = new Uint8Array(new Uint32Array([LINUX_CAPABILITY_VERSION_3, 0]).buffer);
   const low = (set: bigint) => Number(set & 0xffffffffn);
   const high = (set: bigint) => Number(set >> 32n);
-  const { effective, permitted, inheritable, ambient } = sets;
+  const { effective, permitted, inheritable } = sets;
   const data = new Uint32Array([
     low(effective),
     low(permitted),
@@ -164,6 +178,9 @@ function addCapabilities({ plan }: Context, sets: CapabilitySets): void {
     ],
     { why: "unable to apply caps: capset" },
   );
+}
+
+function raiseAmbient({ plan }: Context, ambient: bigint): void {
   plan.call("prctl", [bits({ PR_CAP_AMBIENT }), bits({ PR_CAP_AMBIENT_CLEAR_ALL }), 0, 0, 0], {
     tolerate: ["EINVAL"],
   });

@@ -5,7 +5,7 @@ import type { Process } from "../../../spec/oci/runtime.ts";
 import type { Filter } from "../seccomp/compile.ts";
 import type { CapabilitySets } from "./capabilities.ts";
 import type { Context } from "./context.ts";
-import { addIdentity, addNoNewPrivileges, addRlimits } from "./identity.ts";
+import { addIdentity, addNoNewPrivileges, addRlimits, finishCapabilities } from "./identity.ts";
 import { findProgram, type Program } from "./program.ts";
 import { addScheduling } from "./scheduling.ts";
 import { addSeccomp } from "./seccomp.ts";
@@ -38,7 +38,7 @@ export function closeOnExec({ plan, fds }: Context): void {
   );
 }
 
-/** Limits, seccomp, identity, program lookup. Returns the slot that holds the program's path. */
+/** Limits, identity, program lookup. Returns the slot that holds the program's path. */
 export function addProcess(context: Context, process: Process, facts: ProcessFacts): Program {
   const { plan } = context;
   const args = process.args ?? [];
@@ -46,8 +46,6 @@ export function addProcess(context: Context, process: Process, facts: ProcessFac
   // In a user namespace limits were set before it was entered, with the privilege to raise them.
   if (!facts.inUserNamespace) addRlimits(context, process.rlimits ?? []);
   if (process.noNewPrivileges) addNoNewPrivileges(context);
-  // Without no_new_privs only CAP_SYS_ADMIN may load a filter, and the next step gives that away.
-  if (facts.filter && !process.noNewPrivileges) addSeccomp(context, facts.filter);
   addIdentity(context, {
     user: process.user,
     capabilities: facts.capabilities,
@@ -55,6 +53,7 @@ export function addProcess(context: Context, process: Process, facts: ProcessFac
     cwd: process.cwd,
     ownStdio: facts.ownStdio,
     groupsMayBeDenied: facts.inUserNamespace,
+    keepAdmin: facts.filter !== undefined && !process.noNewPrivileges,
   });
   plan.call("umask", [
     new Constant(process.user.umask ?? 0o022, `0${(process.user.umask ?? 0o022).toString(8)}`),
@@ -63,7 +62,12 @@ export function addProcess(context: Context, process: Process, facts: ProcessFac
   return findProgram(context, args[0] ?? "", path);
 }
 
-/** The filter in its usual place: last, so that it need not allow anything of the set-up. */
-export function addLateSeccomp(context: Context, process: Process, filter: Filter | undefined): void {
-  if (filter && process.noNewPrivileges) addSeccomp(context, filter);
+/**
+ * The filter comes last, so that it need not allow anything of the set-up. Without no_new_privs only CAP_SYS_ADMIN may load
+ * one: then a single capset follows, as in runc.
+ */
+export function addLateSeccomp(context: Context, process: Process, facts: ProcessFacts): void {
+  if (!facts.filter) return;
+  addSeccomp(context, facts.filter);
+  if (!process.noNewPrivileges) finishCapabilities(context, facts.capabilities);
 }

@@ -1,0 +1,33 @@
+// opencontainers/runtime-tools: each program below validation/ counts as one test.
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { type Outcome, output, parseTap, type SuiteRun } from "./tap.ts";
+
+const SECONDS = 120;
+
+export async function runRuntimeTools({ suite, runtime, scratch, only }: SuiteRun): Promise<Outcome[]> {
+  const names = readdirSync(join(suite, "validation"))
+    .filter((name) => existsSync(join(suite, "validation", name, `${name}.t`)))
+    .filter((name) => !only || only.test(name))
+    .sort();
+  if (names.length === 0) throw new Error(`no built test programs below ${suite}/validation`);
+  const outcomes: Outcome[] = [];
+  for (const name of names) {
+    const { text, code } = await output([join(suite, "validation", name, `${name}.t`)], {
+      cwd: suite,
+      env: { RUNTIME: runtime.path, TMPDIR: scratch },
+      seconds: SECONDS,
+    });
+    const { outcomes: inside, missing } = parseTap(text);
+    const wrong = inside.filter((one) => one.result === "not ok");
+    const skipped = inside.length > 0 && inside.every((one) => one.result === "skip");
+    const bad = code !== 0 || missing || wrong.length > 0 || inside.length === 0;
+    outcomes.push({
+      test: name,
+      result: bad ? "not ok" : skipped ? "skip" : "ok",
+      said: bad ? `exit ${code}\n${text.split("\n").slice(-40).join("\n")}` : "",
+    });
+    process.stderr.write(`${runtime.name}: ${outcomes.at(-1)!.result} ${name}\n`);
+  }
+  return outcomes;
+}
