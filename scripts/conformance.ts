@@ -51,7 +51,9 @@ function count(outcomes: readonly Outcome[], result: Outcome["result"]): number 
 function report(suite: string, results: ReadonlyMap<string, Outcome[]>): void {
   const names = [...results.keys()];
   console.log(`\n${suite}`);
-  console.log(`  ${"".padEnd(10)}${["passed", "failed", "skipped"].map((word) => word.padStart(9)).join("")}`);
+  console.log(
+    `  ${"".padEnd(10)}${["passed", "failed", "skipped"].map((word) => word.padStart(9)).join("")}`,
+  );
   for (const [name, outcomes] of results)
     console.log(
       `  ${name.padEnd(10)}${(["ok", "not ok", "skip"] as const).map((result) => String(count(outcomes, result)).padStart(9)).join("")}`,
@@ -62,7 +64,8 @@ function report(suite: string, results: ReadonlyMap<string, Outcome[]>): void {
     names.some((name) => !["ok", "skip"].includes(of(name, test)?.result ?? "absent")),
   );
   const width = Math.max(0, ...differ.map((test) => test.length)) + 2;
-  if (differ.length > 0) console.log(`\n  ${"".padEnd(width)}${names.map((name) => name.padEnd(10)).join("")}`);
+  if (differ.length > 0)
+    console.log(`\n  ${"".padEnd(width)}${names.map((name) => name.padEnd(10)).join("")}`);
   for (const test of differ)
     console.log(
       `  ${test.padEnd(width)}${names.map((name) => (of(name, test)?.result ?? "absent").padEnd(10)).join("")}`,

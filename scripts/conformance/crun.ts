@@ -22,7 +22,11 @@ export async function runCrunSuite({ suite, runtime, scratch, only }: SuiteRun):
     const prefix = file.replace(/^test_(.*)\.py$/, "$1");
     for (const one of inside) outcomes.push({ ...one, test: `${prefix}/${one.test}` });
     if (missing || inside.length === 0)
-      outcomes.push({ test: `${prefix}/(incomplete)`, result: "not ok", said: `exit ${code}\n${text.slice(-2000)}` });
+      outcomes.push({
+        test: `${prefix}/(incomplete)`,
+        result: "not ok",
+        said: `exit ${code}\n${text.slice(-2000)}`,
+      });
     const wrong = inside.filter(({ result }) => result === "not ok").length;
     process.stderr.write(`${runtime.name}: ${file}: ${inside.length} tests, ${wrong} failed\n`);
   }

@@ -46,6 +46,7 @@ function facts(config: Config, change: Partial<CreateFacts> = {}): CreateFacts {
     ownStdio: [],
     inUserNamespace: false,
     filter: undefined,
+    rare: undefined,
     env: ["PATH=/usr/bin:/bin", "HOME=/"],
     ...change,
   };
@@ -125,6 +126,7 @@ test("exec joins by the process's descriptor", () => {
     v1: ["/sys/fs/cgroup/memory/test/c1"],
     unified: "/sys/fs/cgroup/unified/test/c1",
     ownRoot: false,
+    affinity: { initial: undefined, final: undefined },
   };
   golden("exec", renderPlan(execPlan(process, execFacts)));
 });

@@ -1,9 +1,12 @@
 // What a valid config.json may still ask for wrongly or in vain: checked before anything is made.
 import { linkText } from "../../../../ffi/path.ts";
-import type { Config, NamespaceType } from "../../../spec/oci/runtime.ts";
+import type { Config, IdMapping, NamespaceType } from "../../../spec/oci/runtime.ts";
 import { RuntimeError } from "../errors.ts";
 import { NAMESPACE_FLAG } from "../launch/namespaces.ts";
 import { sysctlComplaint } from "../launch/sysctl.ts";
+
+/** The first 2^32 - 1 ids, as they are. man 7 user_namespaces */
+const EVERY_ID: readonly IdMapping[] = [{ containerID: 0, hostID: 0, size: 0xffffffff }];
 
 /** Throws RuntimeError on the first thing that cannot be. */
 export function checkConfig(config: Config): void {
@@ -24,6 +27,11 @@ export function checkConfig(config: Config): void {
   }
   if (types.has("user")) {
     const joined = namespaces.some((one) => one.type === "user" && one.path);
+    // Without any maps every id is itself, as crun has it; half of them is a mistake.
+    if (!joined && !linux.uidMappings?.length && !linux.gidMappings?.length) {
+      linux.uidMappings = [...EVERY_ID];
+      linux.gidMappings = [...EVERY_ID];
+    }
     if (!joined && (!linux.uidMappings?.length || !linux.gidMappings?.length))
       throw new RuntimeError("User namespaces enabled, but no uid or gid mappings found.");
   } else if (linux.uidMappings?.length || linux.gidMappings?.length)
@@ -35,7 +43,12 @@ export function checkConfig(config: Config): void {
   if (config.domainname && !types.has("uts"))
     throw new RuntimeError("unable to set domainname without a private UTS namespace");
   if (linux.timeOffsets && !types.has("time")) throw new RuntimeError("timeOffsets need a time namespace");
-  for (const name of Object.keys(linux.sysctl ?? {})) {
+  for (const [name, value] of Object.entries(linux.sysctl ?? {})) {
+    const domain = name.replaceAll("/", ".") === "kernel.domainname";
+    if (domain && config.domainname && value !== config.domainname)
+      throw new RuntimeError(
+        `sysctl ${JSON.stringify(name)} conflicts with the OCI field domainname (${JSON.stringify(config.domainname)})`,
+      );
     const complaint = sysctlComplaint(name, types);
     if (complaint) throw new RuntimeError(complaint);
   }
@@ -57,8 +70,6 @@ function refuseUnsupported(config: Config): void {
   }
   if (linux.netDevices && Object.keys(linux.netDevices).length > 0) refuse("linux.netDevices");
   if (linux.intelRdt) refuse("linux.intelRdt");
-  if (linux.memoryPolicy) refuse("linux.memoryPolicy");
-  if (config.process?.execCPUAffinity) refuse("process.execCPUAffinity");
   if (linux.personality?.flags?.length) refuse("linux.personality.flags");
 }
 

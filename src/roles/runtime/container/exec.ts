@@ -23,6 +23,7 @@ import { filterOf } from "./filter.ts";
 import { withHome } from "./home.ts";
 import { pidFirst } from "./pid-first.ts";
 import { isAlive } from "./process-table.ts";
+import { execAffinity, rareSettings } from "./rare.ts";
 import type { ContainerState } from "./state.ts";
 
 export interface ExecOptions {
@@ -92,6 +93,8 @@ export async function execInContainer(options: ExecOptions): Promise<Executed | 
     ownStdio: foreignStdio(process.user.uid, process.terminal ?? false),
     inUserNamespace,
     filter: await filterOf(config),
+    rare: await rareSettings(config, process),
+    affinity: await execAffinity(config, process),
     env: withHome(process.env ?? [], root, process.user.uid),
   });
   if (options.planOnly) {

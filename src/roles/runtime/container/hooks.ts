@@ -1,6 +1,7 @@
 // Hooks: programs told the container's state on stdin. config.md#posix-platform-hooks
 
 import { errnoText } from "../../../../ffi/errno.ts";
+import { exists } from "../../../../ffi/path.ts";
 import type { Hook, HookKind, State } from "../../../spec/oci/runtime.ts";
 import type { ContainerState } from "./state.ts";
 
@@ -16,14 +17,18 @@ export async function runHooks(
 ): Promise<void> {
   for (const [index, hook] of (hooks ?? []).entries()) {
     try {
-      await runHook(hook, document, inside);
+      await runHook(
+        hook,
+        document,
+        inside && { container: inside, env: hook.env ?? inheritedEnv(kind, inside) },
+      );
     } catch (error) {
       throw new Error(`error running ${kind} hook #${index}: ${(error as Error).message}`, { cause: error });
     }
   }
 }
 
-/** As `runHooks`, but goes on after a failure: for poststop and poststart, whose failures must not stop the rest. */
+/** As `runHooks`, but goes on after a failure: for poststop, whose failures must not stop the rest. */
 export async function tryHooks(
   kind: HookKind,
   hooks: readonly Hook[] | undefined,
@@ -39,9 +44,20 @@ export async function tryHooks(
   }
 }
 
-async function runHook(hook: Hook, document: State, inside: ContainerState | undefined): Promise<void> {
+/** The container's own environment once its root is in place, the caller's before. */
+function inheritedEnv(kind: HookKind, container: ContainerState): readonly string[] {
+  if (kind === "startContainer") return container.config.process?.env ?? [];
+  return Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
+}
+
+interface Inside {
+  container: ContainerState;
+  env: readonly string[];
+}
+
+async function runHook(hook: Hook, document: State, inside: Inside | undefined): Promise<void> {
   const stdin = new TextEncoder().encode(JSON.stringify(document));
-  const started = inside ? await startInside(hook, stdin, inside) : startHere(hook, stdin);
+  const started = inside ? await startInside(hook, stdin, inside) : startHere(hook, stdin, document.bundle);
   let timer: Timer | undefined;
   let late = false;
   if (hook.timeout)
@@ -64,14 +80,15 @@ interface Started {
   kill(): void;
 }
 
-function startHere(hook: Hook, stdin: Uint8Array): Started {
+function startHere(hook: Hook, stdin: Uint8Array, bundle: string): Started {
   const args = hook.args?.length ? hook.args : [hook.path];
   let child: Bun.Subprocess<Uint8Array, "pipe", "pipe">;
   try {
     child = Bun.spawn({
       cmd: [hook.path, ...args.slice(1)],
       argv0: args[0],
-      env: environment(hook.env),
+      env: hook.env ? environment(hook.env) : process.env,
+      cwd: exists(bundle) ? bundle : "/",
       stdin,
       stdout: "pipe",
       stderr: "pipe",
@@ -89,11 +106,14 @@ function startHere(hook: Hook, stdin: Uint8Array): Started {
 }
 
 /** In the container's namespaces, by a launcher that joins them. */
-async function startInside(hook: Hook, stdin: Uint8Array, inside: ContainerState): Promise<Started> {
+async function startInside(hook: Hook, stdin: Uint8Array, { container, env }: Inside): Promise<Started> {
   const { hookPlan } = await import("../launch/hook-plan.ts");
   const { sealedMemfd } = await import("../../../launcher/spawn.ts");
   const { assemble } = await import("../../../launcher/elf.ts");
-  using program = sealedMemfd("hook", assemble(hookPlan(hook, inside), { reportFd: -1, exitCode: 126 }));
+  using program = sealedMemfd(
+    "hook",
+    assemble(hookPlan(hook, container, env), { reportFd: -1, exitCode: 126 }),
+  );
   return follow(
     Bun.spawn({
       cmd: [`/proc/self/fd/${program.number}`],
@@ -114,7 +134,7 @@ function follow(child: Bun.Subprocess<Uint8Array, "pipe", "pipe">): Started {
   };
 }
 
-/** Only what the hook's own entry gives it: nothing of the caller's environment. */
+/** What the hook's own entry gives it; one without `env` gets the caller's, as with runc and crun. */
 function environment(entries: readonly string[] | undefined): Record<string, string> {
   return Object.fromEntries(
     (entries ?? []).map((entry) => {

@@ -39,6 +39,7 @@ import { writeIdMaps } from "./id-maps.ts";
 import { writePidFile } from "./pid-file.ts";
 import { pidFirst } from "./pid-first.ts";
 import { isAlive, processStat } from "./process-table.ts";
+import { rareSettings } from "./rare.ts";
 import type { ContainerState, StateStore } from "./state.ts";
 import { stateDocument } from "./status.ts";
 
@@ -142,6 +143,7 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
     ownStdio: foreignStdio(process.user.uid, process.terminal ?? false),
     inUserNamespace: userNamespace,
     filter: await filterOf(config),
+    rare: await rareSettings(config, process),
     env: [...withHome(process.env ?? [], root, process.user.uid), ...listenEnvironment(options.listenFds)],
   });
   if (options.planOnly) {

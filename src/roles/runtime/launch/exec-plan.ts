@@ -12,7 +12,14 @@ import { addKeyring } from "./keyring.ts";
 import { openLabel, writeLabel } from "./label.ts";
 import { addClone, flagsOf } from "./namespaces.ts";
 import { OPEN_DIRECTORY } from "./open-flags.ts";
-import { addLateSeccomp, addProcess, closeOnExec, closeOthers, type ProcessFacts } from "./process.ts";
+import {
+  addLateSeccomp,
+  addProcess,
+  closeOnExec,
+  closeOthers,
+  type ProcessFacts,
+  type RareSettings,
+} from "./process.ts";
 import { execute } from "./program.ts";
 
 export interface ExecFacts extends ProcessFacts {
@@ -33,6 +40,8 @@ export interface ExecFacts extends ProcessFacts {
   oomScoreAdj: number | undefined;
   keyring: boolean;
   execLabel: { file: string; label: string } | undefined;
+  /** Sets the CPUs to run on before, and after, the cgroups are joined. */
+  affinity: { initial: RareSettings | undefined; final: RareSettings | undefined };
 }
 
 export function execPlan(process: Process, facts: ExecFacts): Plan {
@@ -61,6 +70,7 @@ export function execPlan(process: Process, facts: ExecFacts): Plan {
       "failed to update oom_score_adj",
     );
   if (facts.inUserNamespace) addRlimits(context, process.rlimits ?? []);
+  facts.affinity.initial?.(context);
   const tasks = openTasks(context, facts.v1);
   let unified = facts.unified;
   if (unified !== undefined && facts.inUserNamespace) {
@@ -82,6 +92,7 @@ export function execPlan(process: Process, facts: ExecFacts): Plan {
 
   plan.place(child);
   joinTasks(context, tasks, facts.v1);
+  facts.affinity.final?.(context);
   if (cgroupNamespace)
     plan.call("setns", [facts.initFd, flagsOf(["cgroup"])], { why: "joining the cgroup namespace" });
   plan.call("close", [facts.initFd]);

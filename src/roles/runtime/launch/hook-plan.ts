@@ -9,7 +9,7 @@ import { AT_FDCWD } from "./context.ts";
 import { flagsOf } from "./namespaces.ts";
 
 /** The plan of one hook. It reports nothing: a failed record ends it with 126. */
-export function hookPlan(hook: Hook, container: ContainerState): Plan {
+export function hookPlan(hook: Hook, container: ContainerState, env: readonly string[]): Plan {
   const plan = new Plan(`hook ${hook.path}`, arch);
   const pid = container.init_process_pid;
   const types = (container.config.linux?.namespaces ?? [])
@@ -30,11 +30,13 @@ export function hookPlan(hook: Hook, container: ContainerState): Plan {
   // setns into a mount namespace lands at its root; before pivot_root that is the host's tree, as the spec wants it.
   plan.call("fchdir", [root]);
   plan.call("chroot", [plan.string(".")]);
+  // Before pivot_root the bundle is there to be seen, and hooks start in it.
+  plan.call("chdir", [plan.string(container.bundle)], { tolerate: "any" });
   const child = plan.label("in the pid namespace");
   if (types.includes("pid")) joinPid(plan, child);
   plan.place(child);
   const argv = (hook.args?.length ? hook.args : [hook.path]).map((arg) => plan.string(arg));
-  const envp = (hook.env ?? []).map((entry) => plan.string(entry));
+  const envp = env.map((entry) => plan.string(entry));
   plan.call("execve", [plan.string(hook.path), plan.pointers("argv", argv), plan.pointers("envp", envp)]);
   return plan;
 }

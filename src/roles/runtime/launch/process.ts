@@ -7,8 +7,10 @@ import type { CapabilitySets } from "./capabilities.ts";
 import type { Context } from "./context.ts";
 import { addIdentity, addNoNewPrivileges, addRlimits, finishCapabilities } from "./identity.ts";
 import { findProgram, type Program } from "./program.ts";
-import { addScheduling } from "./scheduling.ts";
 import { addSeccomp } from "./seccomp.ts";
+
+/** Adds what few processes ask for. */
+export type RareSettings = (context: Context) => void;
 
 export interface ProcessFacts {
   capabilities: CapabilitySets;
@@ -16,6 +18,8 @@ export interface ProcessFacts {
   ownStdio: readonly number[];
   inUserNamespace: boolean;
   filter: Filter | undefined;
+  /** undefined: nothing rare is asked for. */
+  rare: RareSettings | undefined;
   /** Environment with HOME filled in. */
   env: readonly string[];
 }
@@ -42,7 +46,7 @@ export function closeOnExec({ plan, fds }: Context): void {
 export function addProcess(context: Context, process: Process, facts: ProcessFacts): Program {
   const { plan } = context;
   const args = process.args ?? [];
-  addScheduling(context, process);
+  facts.rare?.(context);
   // In a user namespace limits were set before it was entered, with the privilege to raise them.
   if (!facts.inUserNamespace) addRlimits(context, process.rlimits ?? []);
   if (process.noNewPrivileges) addNoNewPrivileges(context);

@@ -44,9 +44,41 @@ const SchedAttr = layout({
   },
 });
 
+/** SCHED_DEADLINE's bounds for the runtime, in nanoseconds. kernel/sched/deadline.c, __checkparam_dl */
+const SHORTEST_RUNTIME = 1024;
+const LONGEST_RUNTIME = 2 ** 63;
+
+/** Throws on arguments that do not go together; the kernel would only say EINVAL. */
+function checkScheduler(scheduler: NonNullable<Process["scheduler"]>): void {
+  const { policy, nice = 0, priority = 0, runtime, deadline, period } = scheduler;
+  const complain: (text: string) => never = (text) => {
+    throw new Error(`error setting scheduler: ${text}`);
+  };
+  if (nice < -20 || nice > 19) complain(`invalid scheduler.nice: ${nice}`);
+  if (policy === "SCHED_FIFO" || policy === "SCHED_RR") {
+    if (priority < 1 || priority > 99)
+      complain(`invalid scheduler.priority for ${policy}: ${priority}, must be 1 to 99`);
+  } else if (priority !== 0)
+    complain("scheduler.priority can only be specified for SCHED_FIFO or SCHED_RR policy");
+  if (policy !== "SCHED_DEADLINE") {
+    if (runtime || deadline || period)
+      complain("scheduler runtime/deadline/period can only be specified for SCHED_DEADLINE policy");
+    return;
+  }
+  const name = "sched_setattr: `SCHED_DEADLINE`";
+  if (runtime === undefined) complain(`${name} requires \`runtime\``);
+  if (deadline === undefined) complain(`${name} requires \`deadline\``);
+  if (runtime === 0) complain(`${name} runtime must be greater than 0`);
+  if (runtime < SHORTEST_RUNTIME || runtime >= LONGEST_RUNTIME)
+    complain(`${name} runtime ${runtime} must be between ${SHORTEST_RUNTIME} and 2^63-1 nanoseconds`);
+  if (runtime > deadline) complain(`${name} runtime ${runtime} must be <= deadline ${deadline}`);
+  if (period && deadline > period) complain(`${name} deadline ${deadline} must be <= period ${period}`);
+}
+
 export function addScheduling({ plan }: Context, process: Process): void {
   const { scheduler, ioPriority } = process;
   if (scheduler) {
+    checkScheduler(scheduler);
     const flags = (scheduler.flags ?? []).map((name) => {
       const flag = FLAG[name];
       if (flag === undefined) throw new Error(`invalid scheduler flag: ${name}`);

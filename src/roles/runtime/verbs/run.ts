@@ -1,5 +1,5 @@
 import { connectConsole } from "../container/console-socket.ts";
-import { runHooks, tryHooks } from "../container/hooks.ts";
+import { runHooks } from "../container/hooks.ts";
 import { destroyContainer, killAndWait } from "../container/kill.ts";
 import { launchContainer } from "../container/launch.ts";
 import { stateDocument } from "../container/status.ts";
@@ -7,7 +7,6 @@ import { RuntimeError } from "../errors.ts";
 import { flag, text } from "../flags.ts";
 import { follow } from "../foreground/follow.ts";
 import { framed } from "../frame.ts";
-import { log } from "../log.ts";
 import { launchFlags, launchOptions, pidfdSocket } from "./launching.ts";
 import type { Verb } from "./verb.ts";
 
@@ -47,31 +46,27 @@ export const run: Verb = {
       if (!launched) return 0;
       const { state } = launched;
       pidfd?.send(state.init_process_pid, "standard");
-      try {
-        await runHooks(
-          "startContainer",
-          config.hooks?.startContainer,
-          stateDocument(state, "created"),
-          state,
-        );
-      } catch (error) {
-        killAndWait(state);
-        await destroyContainer(store, state);
-        throw error;
-      }
+      const { hooks } = config;
+      // runtime.md#lifecycle: a hook that fails stops the container, and goes on with poststop.
+      const orStop = async (hooks: Promise<void>) => {
+        try {
+          await hooks;
+        } catch (error) {
+          killAndWait(state);
+          await destroyContainer(store, state);
+          throw error;
+        }
+      };
+      await orStop(runHooks("startContainer", hooks?.startContainer, stateDocument(state, "created"), state));
       if (detach) {
         launched.begin();
-        await tryHooks("poststart", config.hooks?.poststart, stateDocument(state, "running"), (message) =>
-          log("warning", message),
-        );
+        await orStop(runHooks("poststart", hooks?.poststart, stateDocument(state, "running")));
         return 0;
       }
       const terminalEnd = own?.attach();
       const end = follow(state.init_process_pid, terminalEnd?.resize);
       launched.begin();
-      await tryHooks("poststart", config.hooks?.poststart, stateDocument(state, "running"), (message) =>
-        log("warning", message),
-      );
+      await orStop(runHooks("poststart", hooks?.poststart, stateDocument(state, "running")));
       const code = await end;
       await terminalEnd?.finish();
       if (!flag(parsed, "keep")) await destroyContainer(store, state);

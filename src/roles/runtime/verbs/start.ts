@@ -1,10 +1,9 @@
 import { write } from "../../../../ffi/file.ts";
-import { runHooks, tryHooks } from "../container/hooks.ts";
+import { runHooks } from "../container/hooks.ts";
 import { destroyContainer, killAndWait } from "../container/kill.ts";
 import { isAlive } from "../container/process-table.ts";
 import { openStartFifo, stateDocument } from "../container/status.ts";
 import { RuntimeError } from "../errors.ts";
-import { log } from "../log.ts";
 import type { Verb } from "./verb.ts";
 
 export const start: Verb = {
@@ -22,16 +21,14 @@ export const start: Verb = {
     const { hooks } = state.config;
     try {
       await runHooks("startContainer", hooks?.startContainer, stateDocument(state, "created"), state);
+      write(fifo, new Uint8Array([0]));
+      await runHooks("poststart", hooks?.poststart, stateDocument(state, "running"));
     } catch (error) {
       // runtime.md#lifecycle: the container is stopped, and goes on with poststop.
       killAndWait(state);
       await destroyContainer(store, state);
       throw error;
     }
-    write(fifo, new Uint8Array([0]));
-    await tryHooks("poststart", hooks?.poststart, stateDocument(state, "running"), (message) =>
-      log("warning", message),
-    );
     return 0;
   },
 };

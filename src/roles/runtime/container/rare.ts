@@ -1,0 +1,26 @@
+// Which of the rare fields a document has, and the code for them, loaded only then.
+import type { Config, Process } from "../../../spec/oci/runtime.ts";
+import type { RareSettings } from "../launch/process.ts";
+
+/** Scheduling, memory policy and personality of a process; undefined when it asks for none. */
+export async function rareSettings(config: Config, process: Process): Promise<RareSettings | undefined> {
+  const linux = config.linux ?? {};
+  if (!process.scheduler && !process.ioPriority && !linux.memoryPolicy && !linux.personality)
+    return undefined;
+  const { addRareSettings } = await import("../launch/rare-settings.ts");
+  return (context) => addRareSettings(context, linux, process);
+}
+
+/** What an exec asks for beyond its cgroup's CPUs: its own document's word, else the container's. */
+export async function execAffinity(
+  config: Config,
+  process: Process,
+): Promise<{ initial: RareSettings | undefined; final: RareSettings | undefined }> {
+  const { initial, final } = process.execCPUAffinity ?? config.process?.execCPUAffinity ?? {};
+  if (!initial && !final) return { initial: undefined, final: undefined };
+  const { addAffinity } = await import("../launch/affinity.ts");
+  return {
+    initial: initial ? (context) => addAffinity(context, initial, "initial") : undefined,
+    final: final ? (context) => addAffinity(context, final, "final") : undefined,
+  };
+}
