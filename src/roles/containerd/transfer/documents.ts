@@ -10,12 +10,12 @@ import {
   type Descriptor as SpecDescriptor,
 } from "../../../spec/oci/image.ts";
 import { formatPlatform, matchPlatform, platformRank } from "../../../spec/oci/platform.ts";
+import { indexLabels, labelPaths, manifestLabels, sourceLabel } from "../../../wire/containerd/labels.ts";
 import { type Descriptor, ServiceError } from "../../../wire/containerd/services.ts";
 import { familiarString, formatReference } from "../../../wire/distribution/reference.ts";
 import { MANIFEST_LIMIT } from "../../../wire/distribution/resolver.ts";
 import { fetchBlob, holdBlob, ingestRef } from "./blob.ts";
 import { hasCode } from "./codes.ts";
-import { indexLabels, labelPaths, manifestLabels, sourceLabel } from "./labels.ts";
 import type { Session } from "./session.ts";
 
 /** An index in an index in an index … ends here. */

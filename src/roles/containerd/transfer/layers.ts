@@ -1,11 +1,11 @@
 // Layers: three are downloaded at a time, and unpacked one on another in order, each into a snapshot named by its chain ID.
 // A layer whose parent is ready is unpacked while it comes in; the others go through the content store.
 import { chainIds, layerCompression, type Manifest } from "../../../spec/oci/image.ts";
+import { labelPaths, SNAPSHOT_REF, sourceLabel, UNCOMPRESSED } from "../../../wire/containerd/labels.ts";
 import { type Descriptor, type Mount, ServiceError } from "../../../wire/containerd/services.ts";
 import { fetchBlob } from "./blob.ts";
 import { hasCode } from "./codes.ts";
 import { Slots } from "./keyed-lock.ts";
-import { labelPaths, SNAPSHOT_REF, sourceLabel, UNCOMPRESSED } from "./labels.ts";
 import { Pipe } from "./pipe.ts";
 import type { Session } from "./session.ts";
 

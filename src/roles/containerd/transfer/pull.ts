@@ -1,6 +1,7 @@
 // One pull: resolve → lease → documents → layers → labels → image record.
 import { createHash, randomUUID } from "node:crypto";
 import { hostPlatform, normalize } from "../../../spec/oci/platform.ts";
+import { labelPaths, snapshotLabel } from "../../../wire/containerd/labels.ts";
 import { withLease } from "../../../wire/containerd/lease.ts";
 import { type Image, type PullRequest, ServiceError } from "../../../wire/containerd/services.ts";
 import {
@@ -15,7 +16,6 @@ import type { ApplyStream } from "../diff/index.ts";
 import { hasCode } from "./codes.ts";
 import { fetchDocuments } from "./documents.ts";
 import { abortable, type KeyedLock } from "./keyed-lock.ts";
-import { labelPaths, snapshotLabel } from "./labels.ts";
 import { bringLayers, checkLayers } from "./layers.ts";
 import { type Report, Throttle } from "./progress.ts";
 import type { PullServices, Session } from "./session.ts";

@@ -8,7 +8,6 @@ import { writeAtomic } from "../../../store/atomic.ts";
 import type { ContainersPort, Engine } from "../engine.ts";
 import { startExecRequest } from "../exec/attach.ts";
 import { ExecStore } from "../exec/store.ts";
-import { stopWatching } from "../health/monitor.ts";
 import type { HijackRoute } from "../server/hijack.ts";
 import { Filters } from "../server/request.ts";
 import { attachContainer } from "./attach.ts";
@@ -84,10 +83,7 @@ export class Containers implements ContainersPort {
     const { room } = this;
     room.stopping = true;
     const containers = room.registry.list();
-    for (const container of containers) {
-      container.restart?.cancel();
-      stopWatching(container, { quietly: true });
-    }
+    for (const container of containers) container.restart?.cancel();
     if (!room.engine.config.liveRestore) {
       await Promise.all(containers.map((container) => this.#shutDown(container)));
     }

@@ -6,7 +6,6 @@ import type { Mount as SnapshotMount } from "../../../wire/containerd/services.t
 import { ServiceError } from "../../../wire/containerd/services.ts";
 import { OptionsSchema } from "../../../wire/gen/shim/runc_pb.ts";
 import { conflict, notModified } from "../errors.ts";
-import { watchHealth } from "../health/monitor.ts";
 import type { Endpoint } from "../network/types.ts";
 import { ownCapabilities } from "../oci/capabilities.ts";
 import { parseSecurityOptions } from "../oci/security.ts";
@@ -126,7 +125,6 @@ async function attempt(room: Room, container: Container): Promise<void> {
   container.streamsOpened();
   container.state.setRunning(pid, startedAt);
   record.HasBeenStartedBefore = true;
-  watchHealth(room, container);
   persist(room, container);
   containerEvent(room, container, "start");
   watchExit(room, container);

@@ -1,7 +1,12 @@
 // The image store over containerd's services.
-import type { ImageDeleteItem } from "../../../spec/engine/image.ts";
+import type { DockerImageConfig, ImageDeleteItem } from "../../../spec/engine/image.ts";
 import { parsePlatform } from "../../../spec/oci/platform.ts";
-import { type Image, ServiceError, type Services } from "../../../wire/containerd/services.ts";
+import {
+  type Descriptor,
+  type Image,
+  ServiceError,
+  type Services,
+} from "../../../wire/containerd/services.ts";
 import {
   familiarName,
   familiarString,
@@ -12,10 +17,12 @@ import type { EngineConfig } from "../config/types.ts";
 import { ApiError, badRequest } from "../errors.ts";
 import type { EventBus } from "../system/events.ts";
 import { DANGLING, ImageCatalog } from "./catalog.ts";
+import { leased } from "./leased.ts";
 import { isInsecure, mirrorsFor } from "./registries.ts";
 import { type ImageUser, planRemoval } from "./remove.ts";
 import { clientReference, resolveImage } from "./resolve.ts";
 import type { ImageStore, PullOptions, StoredImage } from "./store.ts";
+import { putImage } from "./write.ts";
 
 export interface ImageStoreParts {
   services: Services;
@@ -81,6 +88,20 @@ class ContainerdImages implements ImageStore {
     return { image, changed: before?.target.digest !== record.target.digest };
   }
 
+  async create(
+    config: DockerImageConfig,
+    layers: readonly Descriptor[],
+    labels: Readonly<Record<string, string>> = {},
+  ): Promise<string> {
+    const { services, namespace } = this.parts;
+    return await leased(services, namespace, "image", async () => {
+      const ground = { services, namespace, snapshotter: this.parts.config.snapshotter };
+      const { manifest, id } = await putImage(ground, config, layers);
+      await this.#keepDangling({ labels, target: manifest });
+      return id;
+    });
+  }
+
   async tag(nameOrId: string, repository: string, tag: string): Promise<void> {
     const image = await this.get(nameOrId);
     const target = clientReference(tag === "" ? repository : `${repository}:${tag}`);
@@ -131,7 +152,7 @@ class ContainerdImages implements ImageStore {
   }
 
   // Made before the name moves away: at no moment may the garbage collector find the old image unreferenced.
-  async #keepDangling(record: Image): Promise<void> {
+  async #keepDangling(record: Pick<Image, "labels" | "target">): Promise<void> {
     try {
       await this.parts.services.images.create(this.parts.namespace, {
         name: `${DANGLING}${record.target.digest}`,

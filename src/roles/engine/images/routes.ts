@@ -79,8 +79,6 @@ export function imageRoutes(engine: Engine): Hono<RouteEnv> {
     ["GET", "/images/:name{.+}/get", "saving an image"],
     ["GET", "/images/get", "saving images"],
     ["POST", "/images/load", "loading images"],
-    ["POST", "/build", "building an image"],
-    ["POST", "/build/prune", "pruning the build cache"],
   ] as const) {
     app.on(method, path, () => {
       throw notImplemented(`${what} is not implemented`);

@@ -55,6 +55,15 @@ export interface ImageStore {
   list(): Promise<StoredImage[]>;
   /** Fetches and unpacks. `changed` tells whether the name leads somewhere new. Refusals as ApiError with docker's words. */
   pull(reference: string, options?: PullOptions): Promise<{ image: StoredImage; changed: boolean }>;
+  /**
+   * Stores an image made here, of layers that are in the content store, without a name. Returns its id.
+   * `labels` go onto its record, and from there to every name that it gets.
+   */
+  create(
+    config: DockerImageConfig,
+    layers: readonly Descriptor[],
+    labels?: Readonly<Record<string, string>>,
+  ): Promise<string>;
   /** Gives the image another name. */
   tag(nameOrId: string, repository: string, tag: string): Promise<void>;
   /** Untags, and deletes what has no name left. ApiError 409 while in use. */

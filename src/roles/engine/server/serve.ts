@@ -1,5 +1,6 @@
 // The API on its addresses.
 import type { Hono } from "hono";
+import { buildRoutes } from "../build/routes.ts";
 import type { Engine } from "../engine.ts";
 import { imageRoutes } from "../images/routes.ts";
 import { networkRoutes } from "../system/network-routes.ts";
@@ -24,6 +25,7 @@ export function engineApp(engine: Engine, containers: ContainerApi): Hono<RouteE
     systemRoutes(engine),
     ...containers.routes,
     imageRoutes(engine),
+    buildRoutes(engine),
     volumeRoutes(engine),
     networkRoutes(engine),
     swarmRoutes(),

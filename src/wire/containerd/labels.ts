@@ -1,7 +1,7 @@
 // Labels by which containerd's garbage collector follows an image from its record to blobs and snapshots, and which say
 // where a blob came from. https://github.com/containerd/containerd/blob/main/docs/garbage-collection.md
-import type { Index, Manifest } from "../../../spec/oci/image.ts";
-import type { Reference } from "../../../wire/distribution/reference.ts";
+import type { Index, Manifest } from "../../spec/oci/image.ts";
+import type { Reference } from "../distribution/reference.ts";
 
 type LabelSet = Record<string, string>;
 

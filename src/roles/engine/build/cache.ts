@@ -1,0 +1,71 @@
+// The build cache: the images of earlier steps, and those that --cache-from names.
+import type { ImageHistory } from "../../../spec/engine/image.ts";
+import { chainIds } from "../../../spec/oci/image.ts";
+import type { ImageStore, StoredImage } from "../images/store.ts";
+import { CACHE_LABEL, cacheKey, commitStep, type StageState, type StepImage, stepImage } from "./state.ts";
+
+export interface BuildCache {
+  /** The image after the step, if an earlier build (or a cache-from image) has made it. */
+  find(state: StageState, comment: string): Promise<StepImage | undefined>;
+}
+
+/** --no-cache */
+export const noCache: BuildCache = { find: async () => undefined };
+
+const madeBy = (history: ImageHistory | undefined): string => history?.created_by ?? "";
+
+/** Whether `image` begins with all that `base` is. */
+function continues(image: StoredImage, base: StepImage): boolean {
+  const own = image.config.history ?? [];
+  const theirs = base.config.history ?? [];
+  return (
+    own.length > theirs.length &&
+    theirs.every((entry, i) => madeBy(entry) === madeBy(own[i])) &&
+    base.config.rootfs.diff_ids.every((diffId, i) => diffId === image.config.rootfs.diff_ids[i])
+  );
+}
+
+/** One step of a cache-from image as an image of its own. */
+async function restore(
+  images: ImageStore,
+  state: StageState,
+  comment: string,
+  source: StoredImage,
+): Promise<StepImage | undefined> {
+  const history = source.config.history![state.image.config.history?.length ?? 0]!;
+  if (history.empty_layer) return await commitStep(images, state, comment, undefined);
+  const index = state.image.config.rootfs.diff_ids.length;
+  const diffId = source.config.rootfs.diff_ids[index];
+  const descriptor = source.layers[index];
+  if (diffId === undefined || !descriptor) return undefined;
+  const chainId = chainIds(source.config.rootfs.diff_ids)[index]!;
+  return await commitStep(images, state, comment, { diffId, descriptor, chainId });
+}
+
+/** @param from names of --cache-from; those that are not here are left out */
+export function openCache(images: ImageStore, from: readonly string[]): BuildCache {
+  return {
+    async find(state, comment) {
+      const all = await images.list();
+      const key = cacheKey(state, comment);
+      const children = all
+        .filter((image) => image.records.some((record) => record.labels[CACHE_LABEL] === key))
+        .filter((image) => state.image.id === "" || image.parent === state.image.id)
+        .sort((a, b) => Date.parse(b.config.created ?? "") - Date.parse(a.config.created ?? ""));
+      const found = children[0];
+      if (found) return stepImage(found);
+      for (const name of from) {
+        const source = await images.get(name).catch(() => undefined);
+        if (!source || !continues(source, state.image)) continue;
+        const history = source.config.history!;
+        const at = state.image.config.history?.length ?? 0;
+        if (madeBy(history[at]) !== comment) continue;
+        // Its last step is the image itself.
+        if (at === history.length - 1) return stepImage(source);
+        const step = await restore(images, state, comment, source);
+        if (step) return step;
+      }
+      return undefined;
+    },
+  };
+}

@@ -1,0 +1,156 @@
+// The query of POST /build. docs: API reference "Build an image"; names are moby's.
+import { z } from "zod";
+import { goJson } from "../../../spec/engine/go-json.ts";
+import { hostPlatform, normalize, type PlatformSpec, parsePlatform } from "../../../spec/oci/platform.ts";
+import { ApiError, badRequest, notImplemented } from "../errors.ts";
+import { clientReference } from "../images/resolve.ts";
+import { boolean, integer, type RouteContext } from "../server/request.ts";
+import type { GivenArgs } from "./args.ts";
+
+export interface BuildOptions {
+  dockerfile: string;
+  /** Checked names. */
+  tags: string[];
+  remote: string;
+  quiet: boolean;
+  noCache: boolean;
+  cacheFrom: string[];
+  pull: boolean;
+  /** Remove a step's container when it succeeded; `forceRemove`: whatever became of it. */
+  remove: boolean;
+  forceRemove: boolean;
+  buildArgs: GivenArgs;
+  labels: Readonly<Record<string, string>>;
+  target: string;
+  platform: PlatformSpec;
+  /** Set when a platform was asked for. */
+  platformText: string | undefined;
+  buildId: string;
+  /** What every RUN's HostConfig gets. */
+  host: Readonly<Record<string, unknown>>;
+}
+
+const stringOrNull = z.record(z.string(), z.string().nullable()).nullable();
+const stringMap = z.record(z.string(), z.string()).nullable();
+const stringList = z.array(z.string()).nullable();
+const ulimits = z
+  .array(z.object({ Name: z.string(), Hard: z.number().int(), Soft: z.number().int() }))
+  .nullable();
+
+function json<T extends z.ZodType>(c: RouteContext, name: string, schema: T): z.output<T> | undefined {
+  const text = c.req.query(name);
+  if (!text) return undefined;
+  try {
+    return schema.parse(JSON.parse(text));
+  } catch (error) {
+    throw badRequest(
+      `${name} is not valid JSON of the expected kind: ${(error as Error).message.split("\n")[0]}`,
+    );
+  }
+}
+
+function readPlatform(text: string | undefined): PlatformSpec {
+  if (!text) return normalize(hostPlatform);
+  try {
+    return normalize(parsePlatform(text));
+  } catch (error) {
+    throw badRequest((error as Error).message);
+  }
+}
+
+/** Unlike other lists, hosts come as repeated parameters, or as one with commas (API ≤ 1.41 and docker-py). */
+function extraHosts(c: RouteContext): string[] {
+  return (c.req.queries("extrahosts") ?? []).flatMap((text) => text.split(",")).filter((host) => host !== "");
+}
+
+function hostOptions(c: RouteContext): Record<string, unknown> {
+  const number = (name: string): number => integer(c.req.query(name), name) ?? 0;
+  const text = (name: string): string => c.req.query(name) ?? "";
+  const shm = number("shmsize");
+  if (shm < 0) throw badRequest("SHM size can not be less than 0");
+  if (text("isolation") !== "" && text("isolation") !== "default") {
+    throw badRequest(`unsupported isolation: ${JSON.stringify(text("isolation"))}`);
+  }
+  return {
+    CgroupParent: text("cgroupparent"),
+    CpuShares: number("cpushares"),
+    CpuPeriod: number("cpuperiod"),
+    CpuQuota: number("cpuquota"),
+    CpusetCpus: text("cpusetcpus"),
+    CpusetMems: text("cpusetmems"),
+    Memory: number("memory"),
+    MemorySwap: number("memswap"),
+    Ulimits: json(c, "ulimits", ulimits) ?? null,
+    SecurityOpt: json(c, "securityopt", stringList) ?? null,
+    ShmSize: shm,
+    NetworkMode: text("networkmode"),
+    ExtraHosts: extraHosts(c),
+  };
+}
+
+/** Throws ApiError 400 for what is wrong, 501 for what only BuildKit can. */
+export function buildOptions(c: RouteContext): BuildOptions {
+  const text = (name: string): string => c.req.query(name) ?? "";
+  if (text("version") === "2") {
+    throw new ApiError(
+      400,
+      "BuildKit builds are not supported by this engine: use the classic builder (DOCKER_BUILDKIT=0)",
+    );
+  }
+  if (text("outputs") !== "") throw notImplemented("custom outputs need BuildKit, which this engine has not");
+  if (boolean(text("squash"))) throw badRequest("squash is only supported with experimental mode");
+  const tags = (c.req.queries("t") ?? []).filter((tag) => tag !== "");
+  for (const tag of tags) {
+    if (clientReference(tag).digest !== undefined) {
+      throw badRequest("build tag cannot contain a digest");
+    }
+  }
+  const remove = c.req.query("rm");
+  return {
+    dockerfile: text("dockerfile") || "Dockerfile",
+    tags: [...new Set(tags)],
+    remote: text("remote"),
+    quiet: boolean(text("q")),
+    noCache: boolean(text("nocache")),
+    cacheFrom: json(c, "cachefrom", stringList) ?? [],
+    pull: boolean(text("pull")),
+    remove: boolean(remove, true),
+    forceRemove: boolean(text("forcerm")),
+    buildArgs: json(c, "buildargs", stringOrNull) ?? {},
+    labels: json(c, "labels", stringMap) ?? {},
+    target: text("target"),
+    platform: readPlatform(text("platform")),
+    platformText: text("platform") || undefined,
+    buildId: text("buildid"),
+    host: hostOptions(c),
+  };
+}
+
+const registryConfig = z.record(
+  z.string(),
+  z.object({
+    username: z.string().default(""),
+    password: z.string().default(""),
+    auth: z.string().default(""),
+    email: z.string().default(""),
+    serveraddress: z.string().default(""),
+    identitytoken: z.string().default(""),
+    registrytoken: z.string().default(""),
+  }),
+);
+
+export type RegistryConfig = z.output<typeof registryConfig>;
+
+/** X-Registry-Config: credentials by registry. What cannot be read counts as none, as it does for dockerd. */
+export function readRegistryConfig(header: string | undefined): RegistryConfig {
+  if (!header) return {};
+  try {
+    return goJson(
+      registryConfig,
+      JSON.parse(Buffer.from(header, "base64url").toString("utf8")),
+      "AuthConfig",
+    );
+  } catch {
+    return {};
+  }
+}

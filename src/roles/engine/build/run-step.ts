@@ -1,0 +1,153 @@
+// RUN: a container like any other, made from the image so far; what it changed becomes the next layer.
+import { containerCreate } from "../../../spec/engine/container.ts";
+import { goJson } from "../../../spec/engine/go-json.ts";
+import type { ImageRunConfig } from "../../../spec/engine/image.ts";
+import type { Container } from "../containers/container.ts";
+import { createContainer } from "../containers/create.ts";
+import { roomOf } from "../containers/index.ts";
+import { killHard } from "../containers/kill.ts";
+import { removeContainer } from "../containers/remove.ts";
+import { startContainer } from "../containers/start.ts";
+import { containerLayer } from "../images/container-layer.ts";
+import { unpackLayer } from "../images/write.ts";
+import type { OutputStream } from "../streams/frame.ts";
+import type { BuildArgs } from "./args.ts";
+import { DockerfileError } from "./dockerfile/error.ts";
+import type { InstructionOf } from "./dockerfile/instructions.ts";
+import { shellOf } from "./metadata.ts";
+import type { BuildOutput } from "./output.ts";
+import { commitStep, type StageState } from "./state.ts";
+import type { StepGround } from "./step.ts";
+
+/** A RUN that ended with something else than 0; clients exit with it. */
+export class CommandFailed extends Error {
+  override readonly name = "CommandFailed";
+  constructor(
+    message: string,
+    readonly code: number,
+  ) {
+    super(message);
+  }
+}
+
+const short = (id: string): string => id.slice(0, 12);
+
+/** What is executed, and what the history shows of it. */
+function runWords(step: InstructionOf<"run">, config: ImageRunConfig): string[] {
+  const { command, heredocs } = step;
+  if (command.exec) return command.words;
+  const [text = ""] = command.words;
+  if (heredocs.length === 0) return [...shellOf(config), text];
+  const [first] = heredocs;
+  // `RUN <<EOF` alone: the document is the script, and its first line may say whose.
+  if (heredocs.length === 1 && /^\d*<<-?\s*["']?[^\s"']+["']?$/.test(text)) {
+    return [...shellOf(config), first!.content];
+  }
+  const bodies = heredocs.map(({ name, content }) => `${content}${name}\n`);
+  return [...shellOf(config), `${text}\n${bodies.join("")}`];
+}
+
+/** Passes a container's output on as it comes; resolves when all of it was written. */
+function follow(container: Container, output: BuildOutput): { ended: Promise<void> } {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const decoders: Record<OutputStream, TextDecoder> = {
+    stdout: new TextDecoder(),
+    stderr: new TextDecoder(),
+  };
+  let saying: Promise<void> = Promise.resolve();
+  const say = (stream: OutputStream, text: string): Promise<void> => {
+    if (text !== "") saying = saying.then(() => output[stream](text)).catch(() => {});
+    return saying;
+  };
+  container.streams.attach({
+    wants: () => true,
+    write: (stream, chunk) => say(stream, decoders[stream].decode(chunk, { stream: true })),
+    end() {
+      void say("stdout", decoders.stdout.decode());
+      void say("stderr", decoders.stderr.decode()).then(() => resolve());
+    },
+  });
+  return { ended: promise };
+}
+
+async function remove(ground: StepGround, container: Container): Promise<void> {
+  await removeContainer(roomOf(ground.engine), container, { force: true, volumes: true });
+  await ground.output.stdout(` ---> Removed intermediate container ${short(container.id)}\n`);
+}
+
+/** Runs the container to its end. Throws CommandFailed, or the signal's reason when the build was given up. */
+async function execute(ground: StepGround, container: Container, words: readonly string[]): Promise<void> {
+  const room = roomOf(ground.engine);
+  const { ended } = follow(container, ground.output);
+  const stop = (): void => void killHard(room, container).catch(() => {});
+  ground.signal.addEventListener("abort", stop, { once: true });
+  try {
+    await startContainer(room, container);
+    if (ground.signal.aborted) stop();
+    const { exitCode } = await container.state.wait("not-running");
+    await ended;
+    await container.released;
+    ground.signal.throwIfAborted();
+    if (exitCode !== 0) {
+      throw new CommandFailed(
+        `The command '${words.join(" ")}' returned a non-zero code: ${exitCode}`,
+        exitCode,
+      );
+    }
+  } finally {
+    ground.signal.removeEventListener("abort", stop);
+  }
+}
+
+/** Runs the step on the stage. */
+export async function runStep(
+  ground: StepGround,
+  state: StageState,
+  step: InstructionOf<"run">,
+  args: BuildArgs,
+): Promise<void> {
+  if (state.image.id === "")
+    throw new DockerfileError("Please provide a source image with `from` prior to run");
+  const room = roomOf(ground.engine);
+  const { config } = state;
+  const words = runWords(step, config);
+  const given = args.forRun(config.Env ?? []);
+  const recorded = args.recorded(given);
+  const comment = [...(recorded.length > 0 ? [`|${recorded.length}`, ...recorded] : []), ...words].join(" ");
+  if (await ground.useCache(state, comment)) return;
+  const { Healthcheck: _health, OnBuild: _onbuild, Image: _image, ...rest } = config;
+  const request = goJson(
+    containerCreate,
+    {
+      ...rest,
+      Image: state.image.id,
+      Cmd: words,
+      // The image's own must not come in front of the command.
+      Entrypoint: [""],
+      Env: [...(config.Env ?? []), ...given],
+      Healthcheck: { Test: ["NONE"] },
+      AttachStdout: true,
+      AttachStderr: true,
+      HostConfig: {
+        ...ground.options.host,
+        ...(step.network === "default" ? {} : { NetworkMode: step.network }),
+        LogConfig: { Type: "none", Config: {} },
+      },
+    },
+    "ContainerConfig",
+  );
+  const { Id, Warnings } = await createContainer(room, request, { name: "" });
+  const container = room.registry.get(Id);
+  for (const warning of Warnings) await ground.output.stdout(` ---> [Warning] ${warning}\n`);
+  await ground.output.stdout(` ---> Running in ${short(Id)}\n`);
+  try {
+    await execute(ground, container, words);
+    const layer = await containerLayer(ground, container, ground.signal);
+    const made = layer && { ...layer, chainId: await unpackLayer(ground, layer, state.image.chainId) };
+    state.image = await commitStep(ground.engine.images, state, comment, made);
+  } catch (error) {
+    if (ground.options.forceRemove || ground.signal.aborted) await remove(ground, container).catch(() => {});
+    throw error;
+  }
+  if (ground.options.remove || ground.options.forceRemove) await remove(ground, container);
+}
