@@ -6,6 +6,7 @@ import {
   FSCONFIG_SET_STRING,
   FSMOUNT_CLOEXEC,
   FSOPEN_CLOEXEC,
+  MOUNT_ATTR_IDMAP,
   MOUNT_ATTR_NODEV,
   MOUNT_ATTR_NOSUID,
   MOUNT_ATTR_RDONLY,
@@ -18,20 +19,21 @@ import { cstr, syscall } from "./libc.ts";
 import { MountAttr } from "./mount-attr.ts";
 import { pack } from "./struct.ts";
 
-/** fsopen → fsconfig → fsmount; `set` gets the two kinds of settings. */
-function mountOverlay(
+/** A new file system instance: fsopen → fsconfig → fsmount; `set` gets the two kinds of settings. `what`: for errors. */
+export function newMount(
+  type: string,
   what: string,
   configure: (set: (key: string, value?: string) => void) => void,
   attributes: number,
 ): Fd {
-  using context = new Fd(syscall("fsopen", "overlay", cstr("overlay"), FSOPEN_CLOEXEC), "overlay");
+  using context = new Fd(syscall("fsopen", type, cstr(type), FSOPEN_CLOEXEC), type);
   configure((key, value) => {
     if (value === undefined) {
       syscall("fsconfig", key, context.number, FSCONFIG_SET_FLAG, cstr(key), null, 0);
     } else syscall("fsconfig", value, context.number, FSCONFIG_SET_STRING, cstr(key), cstr(value), 0);
   });
   syscall("fsconfig", what, context.number, FSCONFIG_CMD_CREATE, null, null, 0);
-  return new Fd(syscall("fsmount", what, context.number, FSMOUNT_CLOEXEC, attributes), `overlay of ${what}`);
+  return new Fd(syscall("fsmount", what, context.number, FSMOUNT_CLOEXEC, attributes), `${type} of ${what}`);
 }
 
 /**
@@ -39,7 +41,8 @@ function mountOverlay(
  * Needs `lowerdir+` (Linux 6.8); throws SyscallError EINVAL on an older kernel.
  */
 export function overlayView(layers: readonly string[]): Fd {
-  return mountOverlay(
+  return newMount(
+    "overlay",
     layers[0]!,
     (set) => {
       for (const layer of layers) set("lowerdir+", layer);
@@ -51,7 +54,8 @@ export function overlayView(layers: readonly string[]): Fd {
 
 /** A writable overlay over `lower` (the uppermost first). Only while nothing else has `upper` mounted. */
 export function overlayMount(upper: string, work: string, lower: readonly string[]): Fd {
-  return mountOverlay(
+  return newMount(
+    "overlay",
     upper,
     (set) => {
       for (const layer of lower) set("lowerdir+", layer);
@@ -68,15 +72,30 @@ export function bindMount(path: string, options: { recursive: boolean; readonly:
   const flags = OPEN_TREE_CLONE | O_CLOEXEC | recursive;
   const copy = new Fd(syscall("open_tree", path, AT_FDCWD, cstr(path), flags), path);
   if (options.readonly) {
-    const attr = pack(MountAttr, { attr_set: MOUNT_ATTR_RDONLY });
     try {
-      syscall("mount_setattr", path, copy.number, cstr(""), AT_EMPTY_PATH | recursive, attr, MountAttr.size);
+      changeMount(copy, { set: MOUNT_ATTR_RDONLY }, options.recursive);
     } catch (error) {
       copy.close();
       throw error;
     }
   }
   return copy;
+}
+
+/** mount_setattr(2): attributes to set, propagation, and with MOUNT_ATTR_IDMAP the user namespace that maps the ids. */
+export function changeMount(
+  mount: Fd,
+  change: { set?: number; propagation?: number; idmap?: Fd },
+  recursive: boolean,
+): void {
+  const { set = 0, propagation = 0, idmap } = change;
+  const attr = pack(MountAttr, {
+    attr_set: idmap ? set | MOUNT_ATTR_IDMAP : set,
+    propagation,
+    userns_fd: idmap?.number ?? 0,
+  });
+  const flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);
+  syscall("mount_setattr", mount.path, mount.number, cstr(""), flags, attr, MountAttr.size);
 }
 
 /**

@@ -9,6 +9,7 @@ import { defaultSpec } from "../../src/roles/runtime/default-spec.ts";
 import { ALL_CAPABILITIES, capabilitySets } from "../../src/roles/runtime/launch/capabilities.ts";
 import { type CreateFacts, createPlan } from "../../src/roles/runtime/launch/create-plan.ts";
 import { type ExecFacts, execPlan } from "../../src/roles/runtime/launch/exec-plan.ts";
+import { takeOutside } from "../../src/roles/runtime/launch/outside.ts";
 import { compileFilter } from "../../src/roles/runtime/seccomp/compile.ts";
 import type { Config } from "../../src/spec/oci/runtime.ts";
 
@@ -35,6 +36,7 @@ function facts(config: Config, change: Partial<CreateFacts> = {}): CreateFacts {
     cgroupPaths: containerCgroups(cgroups, new Map(), "/test/c1", "c1"),
     sourceKind: (source) => (source.endsWith(".conf") ? "file" : "directory"),
     exists: (path) => ["proc", "dev", "sys", "tmp"].includes(path),
+    modeOf: () => undefined,
     hostHasKcore: true,
     oomScoreAdj: undefined,
     noPivot: false,
@@ -47,6 +49,8 @@ function facts(config: Config, change: Partial<CreateFacts> = {}): CreateFacts {
     inUserNamespace: false,
     filter: undefined,
     rare: undefined,
+    prepared: [],
+    outside: undefined,
     env: ["PATH=/usr/bin:/bin", "HOME=/"],
     ...change,
   };
@@ -103,6 +107,7 @@ test("a container with everything: user namespace, terminal, binds, devices, sys
           fds: { preserve: 1, go: 4, start: 5, console: 6, report: 7 },
           hooks: true,
           inUserNamespace: true,
+          outside: takeOutside,
           oomScoreAdj: 100,
           filter: compileFilter(
             { defaultAction: "SCMP_ACT_ALLOW", syscalls: [{ names: ["reboot"], action: "SCMP_ACT_ERRNO" }] },

@@ -121,3 +121,12 @@ export function existsPlainly(root: Fd, path: string): boolean {
   rawSyscall(NR.close, result);
   return true;
 }
+
+/** The permissions of a path that `existsPlainly`, or undefined. */
+export function plainMode(root: Fd, path: string): number | undefined {
+  const result = rawSyscall(NR.openat2, root.number, cstr(path), PLAINLY, OpenHow.size);
+  if (result < 0) return undefined;
+  const stat = statAt(result, "");
+  rawSyscall(NR.close, result);
+  return stat && stat.mode & 0o7777;
+}

@@ -61,13 +61,6 @@ function refuseUnsupported(config: Config): void {
   const refuse = (field: string) => {
     throw new RuntimeError(`config.json: ${field} is not supported by this runtime yet`);
   };
-  for (const mount of config.mounts ?? []) {
-    if (mount.uidMappings?.length || mount.gidMappings?.length)
-      refuse(`mounts[${mount.destination}].uidMappings (idmapped mounts)`);
-    if (mount.options?.some((option) => option === "idmap" || option === "ridmap"))
-      refuse(`mounts[${mount.destination}].options: idmap`);
-    if (mount.options?.includes("tmpcopyup")) refuse(`mounts[${mount.destination}].options: tmpcopyup`);
-  }
   if (linux.netDevices && Object.keys(linux.netDevices).length > 0) refuse("linux.netDevices");
   if (linux.intelRdt) refuse("linux.intelRdt");
   if (linux.personality?.flags?.length) refuse("linux.personality.flags");

@@ -2,17 +2,20 @@
 // inside the root, as runc does. The plan itself makes only plain paths.
 
 import { NR } from "../../../../ffi/arch/index.ts";
-import { O_DIRECTORY, O_PATH } from "../../../../ffi/constants/fcntl.ts";
+import { O_DIRECTORY, O_PATH, S_IFREG } from "../../../../ffi/constants/fcntl.ts";
 import { isErrno } from "../../../../ffi/errno.ts";
 import type { Fd } from "../../../../ffi/fd.ts";
-import { mkdirat, openInRoot } from "../../../../ffi/file.ts";
+import { mkdirat, mknodat, openInRoot } from "../../../../ffi/file.ts";
 import { cstr, rawSyscall } from "../../../../ffi/libc.ts";
 
 /** As many as the kernel follows. man 7 path_resolution */
 const MAX_LINKS = 40;
 
-/** Makes what is missing of a path below `root`, once a link was followed on the way; without one it makes nothing. */
-export function makeLinkTargets(root: Fd, path: string): void {
+/**
+ * Makes what is missing of a path below `root`, once a link was followed on the way; without one it makes nothing.
+ * The last name becomes a directory, or an empty file.
+ */
+export function makeLinkTargets(root: Fd, path: string, kind: "directory" | "file"): void {
   const todo = path.split("/");
   const done: string[] = [];
   let links = 0;
@@ -31,7 +34,8 @@ export function makeLinkTargets(root: Fd, path: string): void {
       todo.unshift(...target.split("/"));
       continue;
     }
-    if (links > 0) makeDirectory(parent, name);
+    if (links > 0 && todo.length === 0 && kind === "file") makeFile(parent, name);
+    else if (links > 0) makeDirectory(parent, name);
     else if (!isThere(parent, name)) return;
     done.push(name);
   }
@@ -45,6 +49,14 @@ function linkTarget(parent: Fd, name: string): string | undefined {
 
 function isThere(parent: Fd, name: string): boolean {
   return rawSyscall(NR.faccessat, parent.number, cstr(name), 0) === 0;
+}
+
+function makeFile(parent: Fd, name: string): void {
+  try {
+    mknodat(parent, name, S_IFREG | 0o644);
+  } catch (error) {
+    if (!isErrno(error, "EEXIST")) throw error;
+  }
 }
 
 function makeDirectory(parent: Fd, name: string): void {

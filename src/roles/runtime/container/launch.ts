@@ -22,6 +22,7 @@ import {
   foreignStdio,
   hostCapabilities,
   oomScore,
+  plainMode,
   sharedParent,
 } from "../host.ts";
 import { ALL_CAPABILITIES, capabilitySets } from "../launch/capabilities.ts";
@@ -39,7 +40,7 @@ import { writeIdMaps } from "./id-maps.ts";
 import { writePidFile } from "./pid-file.ts";
 import { pidFirst } from "./pid-first.ts";
 import { isAlive, processStat } from "./process-table.ts";
-import { rareSettings } from "./rare.ts";
+import { preparedMounts, rareSettings } from "./rare.ts";
 import type { ContainerState, StateStore } from "./state.ts";
 import { stateDocument } from "./status.ts";
 
@@ -108,12 +109,13 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
     keyring: !options.noNewKeyring,
     config,
   };
-  const fds = descriptors(options);
   const capabilities = hostCapabilities();
   const userNamespace = (config.linux?.namespaces ?? []).some((one) => one.type === "user");
   const process = config.process!;
   process.rlimits = clampRlimits(process.rlimits ?? [], capabilities, options.warn);
   using root = open(rootfs, O_PATH | O_DIRECTORY);
+  const prepared = await preparedMounts(config, root);
+  const fds = descriptors(options, prepared.size);
   const hooks = config.hooks ?? {};
   const duringCreate = [hooks.prestart, hooks.createRuntime, hooks.createContainer].some(
     (list) => list?.length,
@@ -128,6 +130,7 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
     cgroupPaths,
     sourceKind: kindOf,
     exists: (path) => existsPlainly(root, path),
+    modeOf: (path) => plainMode(root, path),
     hostHasKcore: exists("/proc/kcore"),
     oomScoreAdj: oomScore(process, capabilities, options.warn),
     noPivot: options.noPivot,
@@ -142,6 +145,8 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
     knownCapabilities: capabilities.known,
     ownStdio: foreignStdio(process.user.uid, process.terminal ?? false),
     inUserNamespace: userNamespace,
+    prepared: [...prepared.keys()],
+    outside: userNamespace ? (await import("../launch/outside.ts")).takeOutside : undefined,
     filter: await filterOf(config),
     rare: await rareSettings(config, process),
     env: [...withHome(process.env ?? [], root, process.user.uid), ...listenEnvironment(options.listenFds)],
@@ -156,17 +161,16 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
   try {
     store.write(state);
     claimed();
-    for (const { destination } of config.mounts ?? []) {
-      const path = belowRoot(destination);
-      // The last name may be a file's; its directory is what has to be there.
-      const directory = path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : path;
-      if (!existsPlainly(root, path) && !existsPlainly(root, directory)) makeLinkTargets(root, directory);
+    for (const mount of config.mounts ?? []) {
+      const path = belowRoot(mount.destination);
+      if (existsPlainly(root, path)) continue;
+      makeLinkTargets(root, path, isBind(mount) ? kindOf(mount.source ?? "") : "directory");
     }
     const cgroup = span("runtime", "cgroups", id);
     createCgroups(cgroups, cgroupPaths, config.linux?.resources ?? {});
     cgroup();
     const launch = span("runtime", "launch", id);
-    const launched = await follow(options, state, failures, plan, fds);
+    const launched = await follow(options, state, failures, plan, fds, [...prepared.values()]);
     launch();
     return launched;
   } catch (error) {
@@ -190,6 +194,7 @@ async function follow(
   failures: Failures,
   plan: import("../../../launcher/plan.ts").Plan,
   fds: Descriptors,
+  mounts: readonly Fd[],
 ): Promise<Launched> {
   const { store, id } = options;
   const { config } = state;
@@ -205,12 +210,14 @@ async function follow(
   const stdio = [0, 1, 2, ...preserved, go.readEnd.number];
   if (fifo) stdio.push(fifo.number);
   if (options.console) stdio.push(options.console.number);
+  for (const mount of mounts) stdio.push(mount.number);
   if (stdio.length !== fds.report) throw new Error("descriptor plan and spawn disagree");
   const running = spawnPlan(plan, { stdio, argv0: "runc:[INIT]" });
   failures.running = running;
   go.readEnd.close();
   fifo?.close();
   options.console?.close();
+  for (const mount of mounts) mount.close();
   const allow = () => write(go.writeEnd, new Uint8Array([1]));
   const next = pidFirst(running);
   for (;;) {
@@ -248,12 +255,12 @@ async function follow(
   }
 }
 
-function descriptors(options: LaunchOptions): Descriptors {
+function descriptors(options: LaunchOptions, prepared: number): Descriptors {
   const go = 3 + options.preserveFds;
   let next = go + 1;
   const start = options.waitForStart ? next++ : -1;
   const console = options.console ? next++ : -1;
-  return { preserve: options.preserveFds, go, start, console, report: next };
+  return { preserve: options.preserveFds, go, start, console, mounts: next, report: next + prepared };
 }
 
 function resolveRootfs(path: string): string {

@@ -1,5 +1,6 @@
 // Which of the rare fields a document has, and the code for them, loaded only then.
-import type { Config, Process } from "../../../spec/oci/runtime.ts";
+import type { Fd } from "../../../../ffi/fd.ts";
+import type { Config, Mount, Process } from "../../../spec/oci/runtime.ts";
 import type { RareSettings } from "../launch/process.ts";
 
 /** Scheduling, memory policy and personality of a process; undefined when it asks for none. */
@@ -9,6 +10,22 @@ export async function rareSettings(config: Config, process: Process): Promise<Ra
     return undefined;
   const { addRareSettings } = await import("../launch/rare-settings.ts");
   return (context) => addRareSettings(context, linux, process);
+}
+
+/** Whether a mount is idmapped or filled from the image: more than a plan can do. */
+export function needsPreparing({ uidMappings, gidMappings, options }: Mount): boolean {
+  return (
+    !!uidMappings?.length ||
+    !!gidMappings?.length ||
+    !!options?.some((word) => word === "idmap" || word === "ridmap" || word === "tmpcopyup")
+  );
+}
+
+/** Mounts the runtime itself has to make, detached; none for most containers. */
+export async function preparedMounts(config: Config, root: Fd): Promise<Map<Mount, Fd>> {
+  if (!config.mounts?.some(needsPreparing)) return new Map();
+  const { prepareMounts } = await import("./prepared-mounts.ts");
+  return prepareMounts(config, root);
 }
 
 /** What an exec asks for beyond its cgroup's CPUs: its own document's word, else the container's. */

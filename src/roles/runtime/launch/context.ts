@@ -18,6 +18,7 @@ import {
   type Slot,
 } from "../../../launcher/plan.ts";
 import { MESSAGE } from "../../../launcher/spawn.ts";
+import type { Mount } from "../../../spec/oci/runtime.ts";
 
 /** Messages of the launcher to the runtime, over the report pipe: {code, value}. */
 export const TELL = {
@@ -38,6 +39,8 @@ export interface Descriptors {
   start: number;
   /** A connected socket for the console's master; -1: none. */
   console: number;
+  /** The first of the prepared mounts, in the order of config.json. */
+  mounts?: number;
   report: number;
 }
 
@@ -58,8 +61,12 @@ export interface Context {
   hows: Map<Constant, Address>;
   /** Mounts made so far, innermost last: where later mountpoints may lie. */
   mounts: MadeMount[];
+  /** Mounts of config.json that exist already, detached: made by the runtime, or taken before the user namespace was entered. */
+  ready: Map<Mount, Slot>;
   /** Whether a path below the root exists already, without a symlink on the way (asked of the host). */
   exists(path: string): boolean;
+  /** Permissions of such a path. */
+  modeOf(path: string): number | undefined;
   /** Where a launcher goes whose parent died: it ends. */
   abandoned: Label;
 }

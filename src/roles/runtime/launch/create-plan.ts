@@ -4,7 +4,7 @@ import { O_CLOEXEC, O_PATH } from "../../../../ffi/constants/fcntl.ts";
 import { MOUNT_ATTR_RDONLY } from "../../../../ffi/constants/mount.ts";
 import { PR_SET_DUMPABLE, PR_SET_NAME } from "../../../../ffi/constants/prctl.ts";
 import { bits, Plan, type Slot } from "../../../launcher/plan.ts";
-import type { Config, NamespaceType } from "../../../spec/oci/runtime.ts";
+import type { Config, Mount, NamespaceType } from "../../../spec/oci/runtime.ts";
 import type { Cgroups } from "../cgroup/hierarchy.ts";
 import { type CgroupPaths, directories } from "../cgroup/paths.ts";
 import { joinTasks, openTasks } from "./cgroup-join.ts";
@@ -22,6 +22,7 @@ import { makeDirectories } from "./mountpoint.ts";
 import { addMount, isBind, type SourceKind, setAttributes } from "./mounts.ts";
 import { addClone, addTimeNamespace, flagsOf, joinNamespaces } from "./namespaces.ts";
 import { OPEN_DIRECTORY } from "./open-flags.ts";
+import type { Outside, takeOutside } from "./outside.ts";
 import { addLateSeccomp, addProcess, closeOnExec, closeOthers, type ProcessFacts } from "./process.ts";
 import { execute } from "./program.ts";
 import { changeRoot, makeRootReadonly, moveRoot, pivotRoot, prepareRoot } from "./rootfs.ts";
@@ -40,6 +41,8 @@ export interface CreateFacts extends ProcessFacts {
   sourceKind: SourceKind;
   /** Whether a path below the rootfs exists, without a symlink on the way. */
   exists(path: string): boolean;
+  /** Permissions of such a path. */
+  modeOf(path: string): number | undefined;
   hostHasKcore: boolean;
   /** New value for oom_score_adj; undefined leaves it. */
   oomScoreAdj: number | undefined;
@@ -47,6 +50,10 @@ export interface CreateFacts extends ProcessFacts {
   keyring: boolean;
   /** Whether hooks run between mounting and pivot_root. */
   hooks: boolean;
+  /** Mounts that the runtime has made already: descriptors from `fds.mounts` on, in this order. */
+  prepared: readonly Mount[];
+  /** Takes what a container in a user namespace needs from outside of it; undefined without one. */
+  outside: typeof takeOutside | undefined;
   /** Text for /proc/self/attr/…/exec, where a security module is on. */
   execLabel: { file: string; label: string } | undefined;
 }
@@ -62,7 +69,9 @@ export function createPlan(config: Config, facts: CreateFacts): Plan {
     root: plan.slot("root"),
     hows: new Map(),
     mounts: [],
+    ready: new Map(),
     exists: facts.exists,
+    modeOf: facts.modeOf,
     abandoned: plan.label("abandoned"),
   };
   const namespaces = config.linux?.namespaces ?? [];
@@ -89,6 +98,11 @@ export function createPlan(config: Config, facts: CreateFacts): Plan {
     const flags = OPEN_DIRECTORY;
     plan.call("openat", [AT_FDCWD, plan.string(facts.cgroupPaths[""]), flags], { into: unified, why });
   }
+  facts.prepared.forEach((mount, i) => {
+    context.ready.set(mount, plan.slot(`prepared ${mount.destination}`, (facts.fds.mounts ?? 0) + i));
+  });
+  const ownMounts = namespaces.some((one) => one.type === "mount");
+  const outside = ownMounts ? facts.outside?.(context, config, facts.rootfs) : undefined;
   joinNamespaces(context, namespaces);
   if (fresh.includes("time")) addTimeNamespace(context, config.linux?.timeOffsets);
   const cloned: NamespaceType[] = fresh.filter((type) => type !== "cgroup" && type !== "time");
@@ -104,12 +118,11 @@ export function createPlan(config: Config, facts: CreateFacts): Plan {
   if (fresh.includes("network")) raiseLoopback(context);
   plan.call("umask", [0]);
 
-  const ownMounts = namespaces.some((one) => one.type === "mount");
   const readonlyLater: Slot[] = [];
   let masks: Masks | undefined;
   if (ownMounts) {
-    prepareRoot(context, facts.rootfs, config.linux?.rootfsPropagation, facts.sharedParent);
-    addMounts(context, config, facts, readonlyLater, fresh.includes("cgroup"));
+    prepareRoot(context, facts.rootfs, config.linux?.rootfsPropagation, facts.sharedParent, outside?.root);
+    addMounts(context, config, facts, readonlyLater, fresh.includes("cgroup"), outside);
     if ((config.linux?.maskedPaths ?? []).length > 0) masks = takeMasks(context);
   } else refuseMounts(config);
   if (config.linux?.sysctl) addSysctls(context, config.linux.sysctl);
@@ -174,6 +187,7 @@ function addMounts(
   facts: CreateFacts,
   readonlyLater: Slot[],
   cgroupNamespace: boolean,
+  outside: Outside | undefined,
 ): void {
   const mounts = config.mounts ?? [];
   for (const mount of mounts) {
@@ -187,7 +201,7 @@ function addMounts(
   const foreign = mounts.some((mount) => isBind(mount) && belowRoot(mount.destination) === "dev");
   if (foreign) return;
   makeDirectories(context, "/dev", "creating /dev");
-  addDevices(context, containerDevices(config.linux?.devices ?? []), facts.inUserNamespace);
+  addDevices(context, containerDevices(config.linux?.devices ?? []), outside?.devices);
   addDeviceLinks(context, facts.hostHasKcore);
 }
 

@@ -5,7 +5,6 @@ import { Constant, type Slot } from "../../../launcher/plan.ts";
 import type { Device } from "../../../spec/oci/runtime.ts";
 import { attach, belowRoot, type Context, openInRoot } from "./context.ts";
 import { makeDirectories, openMountpoint } from "./mountpoint.ts";
-import { cloneTree } from "./mounts.ts";
 import { DIRECTORY } from "./open-flags.ts";
 
 const device = (path: string, major: number, minor: number): Device => ({
@@ -35,8 +34,16 @@ export function containerDevices(configured: readonly Device[]): Device[] {
   return [...DEFAULT_DEVICES.filter((one) => !paths.has(one.path)), ...configured];
 }
 
-/** Makes the nodes. In a user namespace mknod is refused, so the host's nodes are bound instead. */
-export function addDevices(context: Context, devices: readonly Device[], bindHostNodes: boolean): void {
+/** Type and permissions of a node. */
+export const nodeMode = (node: Device) =>
+  TYPE[node.type] | (node.fileMode === undefined ? 0o666 : node.fileMode & 0o7777);
+
+/** Makes the nodes. In a user namespace mknod is refused: there nodes made outside (`taken`) are bound. */
+export function addDevices(
+  context: Context,
+  devices: readonly Device[],
+  taken: ReadonlyMap<string, Slot> | undefined,
+): void {
   const { plan } = context;
   const dev = plan.slot("/dev");
   openInRoot(context, "dev", DIRECTORY, { into: dev, why: "opening /dev" });
@@ -44,7 +51,8 @@ export function addDevices(context: Context, devices: readonly Device[], bindHos
     const path = belowRoot(node.path);
     // The pty multiplexer is the container's own, a link into its devpts.
     if (path === "dev/ptmx") continue;
-    if (bindHostNodes && node.type !== "p") bindNode(context, node);
+    const made = taken?.get(node.path);
+    if (made) bindNode(context, node, made);
     else makeNode(context, node, path, dev);
   }
   plan.call("close", [dev]);
@@ -62,7 +70,7 @@ function makeNode(context: Context, node: Device, path: string, dev: Slot): void
     parent = plan.slot("parent");
     openInRoot(context, directory, DIRECTORY, { into: parent, why });
   }
-  const mode = TYPE[node.type] | (node.fileMode === undefined ? 0o666 : node.fileMode & 0o7777);
+  const mode = nodeMode(node);
   const number = node.type === "p" ? 0 : makedev(node.major ?? 0, node.minor ?? 0);
   const exists = plan.label(`device ${node.path}`);
   plan.call("mknodat", [parent, name, new Constant(mode, `0${mode.toString(8)}`), number], {
@@ -78,15 +86,13 @@ function makeNode(context: Context, node: Device, path: string, dev: Slot): void
 
 const NOFOLLOW = new Constant(0x100, "AT_SYMLINK_NOFOLLOW");
 
-function bindNode(context: Context, node: Device): void {
+function bindNode(context: Context, node: Device, made: Slot): void {
   const { plan } = context;
   const why = `binding device ${node.path}`;
   const target = plan.slot("target");
-  const mount = plan.slot("device");
   openMountpoint(context, node.path, "file", target, why);
-  cloneTree(context, node.path, false, mount, why);
-  attach(context, mount, target, why);
-  plan.call("close", [mount]);
+  attach(context, made, target, why);
+  plan.call("close", [made]);
 }
 
 /** /dev/fd, /dev/stdin and so on, and /dev/ptmx. config-linux.md, runtime-linux.md#dev-symbolic-links */

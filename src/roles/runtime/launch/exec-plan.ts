@@ -52,7 +52,9 @@ export function execPlan(process: Process, facts: ExecFacts): Plan {
     root: plan.slot("root"),
     hows: new Map(),
     mounts: [],
+    ready: new Map(),
     exists: () => false,
+    modeOf: () => undefined,
     abandoned: plan.label("abandoned"),
   };
   const child = plan.label("process in the container");

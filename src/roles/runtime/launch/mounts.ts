@@ -118,10 +118,16 @@ export function addMount(context: Context, mount: Mount, kind: SourceKind, reado
   const { plan } = context;
   const options = parseMountOptions(mount.options ?? []);
   const why = mountWhy(mount);
-  const made = plan.slot(`mount ${mount.destination}`);
+  const ready = context.ready.get(mount);
+  const made = ready ?? plan.slot(`mount ${mount.destination}`);
   const target = plan.slot("target");
   if (isBind(mount, options)) addBind(context, mount, options, kind, made, target, why);
-  else {
+  else if (ready) {
+    openMountpoint(context, mount.destination, "directory", target, why);
+    const { set, clear } = options.attributes;
+    if (set || clear) setAttributes(context, made, { set, clear }, false, why);
+    attach(context, made, target, why);
+  } else {
     const type = mount.type ?? "none";
     let attributes = options.attributes.set;
     const later = belowRoot(mount.destination) === "dev" && (attributes & MOUNT_ATTR_RDONLY) !== 0;
@@ -132,20 +138,23 @@ export function addMount(context: Context, mount: Mount, kind: SourceKind, reado
     const flags = [...options.superblock];
     if (attributes & MOUNT_ATTR_RDONLY && !KERNEL_FILESYSTEMS.has(type)) flags.push("ro");
     openMountpoint(context, mount.destination, "directory", target, why);
-    newFilesystem(
-      context,
-      { type, source: mount.source || type, data: options.data, flags, attributes },
-      made,
-      why,
-    );
+    const data = type === "tmpfs" ? withMode(context, mount, options.data) : options.data;
+    newFilesystem(context, { type, source: mount.source || type, data, flags, attributes }, made, why);
     attach(context, made, target, why);
   }
   // A mount at a place hides what lay there, and whatever was known below it.
   const path = belowRoot(mount.destination);
   context.mounts = context.mounts.filter((one) => one.path !== path && !one.path.startsWith(`${path}/`));
-  context.mounts.push({ path, mount: made, empty: mount.type === "tmpfs" && !options.bind });
+  context.mounts.push({ path, mount: made, empty: mount.type === "tmpfs" && !options.bind && !ready });
   addRecursiveAttributes(context, made, options, why);
   addPropagation(context, made, options, why);
+}
+
+/** A tmpfs without a mode takes over that of the directory it hides, as with runc. */
+function withMode(context: Context, mount: Mount, data: string[]): string[] {
+  if (data.some((word) => word.startsWith("mode="))) return data;
+  const mode = context.modeOf(belowRoot(mount.destination));
+  return mode === undefined ? data : [...data, `mode=${mode.toString(8)}`];
 }
 
 function addBind(
@@ -159,7 +168,8 @@ function addBind(
 ): void {
   const source = mount.source ?? "";
   openMountpoint(context, mount.destination, kind(source), target, why);
-  cloneTree(context, source, options.recursiveBind || mount.type === "rbind", made, why);
+  if (!context.ready.has(mount))
+    cloneTree(context, source, options.recursiveBind || mount.type === "rbind", made, why);
   const { set, clear } = options.attributes;
   if (set || clear) setAttributes(context, made, { set, clear }, false, why);
   attach(context, made, target, why);

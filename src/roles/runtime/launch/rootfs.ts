@@ -1,6 +1,6 @@
 import { MOUNT_ATTR_RDONLY, MS_MOVE, MS_PRIVATE, MS_REC, MS_SLAVE } from "../../../../ffi/constants/mount.ts";
 import { MNT_DETACH } from "../../../../ffi/constants/umount.ts";
-import { bits, Constant } from "../../../launcher/plan.ts";
+import { bits, Constant, type Slot } from "../../../launcher/plan.ts";
 import { AT_FDCWD, ATTACH, type Context } from "./context.ts";
 import { propagationOf } from "./mount-options.ts";
 import { setAttributes } from "./mounts.ts";
@@ -8,11 +8,13 @@ import { COPY_OPEN_ALL, OPEN_DIRECTORY } from "./open-flags.ts";
 
 /** Root mount propagation first, so that nothing mounted from here on is seen outside; then the root as a mount of its own. */
 export function prepareRoot(
-  { plan, root }: Context,
+  context: Context,
   path: string,
   propagation: string | undefined,
   parentMount: string | undefined,
+  taken: Slot | undefined,
 ): void {
+  const { plan } = context;
   const wanted = propagationOf(propagation || "rslave");
   const flags = wanted
     ? new Constant(
@@ -28,16 +30,37 @@ export function prepareRoot(
     });
   const why = `bind-mounting the rootfs ${path}`;
   const base = plan.slot("base");
+  if (taken) {
+    context.root = taken;
+    openOrRoot(context, path, base, why);
+  } else {
+    plan.call("openat", [AT_FDCWD, plan.string(path), OPEN_DIRECTORY], {
+      into: base,
+      why,
+    });
+    plan.call("open_tree", [base, plan.string(""), COPY_OPEN_ALL], {
+      into: context.root,
+      why,
+    });
+  }
+  plan.call("move_mount", [context.root, plan.string(""), base, plan.string(""), ATTACH], { why });
+  plan.call("close", [base]);
+}
+
+/** The rootfs's own place; on "/" when the user namespace may not go there. */
+function openOrRoot({ plan }: Context, path: string, base: Slot, why: string): void {
+  const barred = plan.label("no way to the rootfs");
+  const open = plan.label("the rootfs's place");
   plan.call("openat", [AT_FDCWD, plan.string(path), OPEN_DIRECTORY], {
     into: base,
+    tolerate: ["EACCES"],
+    fail: barred,
+    ok: open,
     why,
   });
-  plan.call("open_tree", [base, plan.string(""), COPY_OPEN_ALL], {
-    into: root,
-    why,
-  });
-  plan.call("move_mount", [root, plan.string(""), base, plan.string(""), ATTACH], { why });
-  plan.call("close", [base]);
+  plan.place(barred);
+  plan.call("openat", [AT_FDCWD, plan.string("/"), OPEN_DIRECTORY], { into: base, why });
+  plan.place(open);
 }
 
 /** Makes the root the root: pivot_root onto itself, then the old one goes in a single detach. man 2 pivot_root */

@@ -17,7 +17,7 @@ export function featureDocument() {
     ociVersionMin: "1.0.0",
     ociVersionMax: specs.ociRuntime,
     hooks: [...HOOK_KINDS],
-    mountOptions: knownOptions().filter((option) => !["idmap", "ridmap", "tmpcopyup"].includes(option)),
+    mountOptions: knownOptions(),
     linux: {
       namespaces: [...NAMESPACE_TYPES].sort(),
       capabilities: CAPABILITY_NAMES,
@@ -33,7 +33,7 @@ export function featureDocument() {
       apparmor: { enabled: true },
       selinux: { enabled: true },
       intelRdt: { enabled: false },
-      mountExtensions: { idmap: { enabled: false } },
+      mountExtensions: { idmap: { enabled: true } },
     },
     annotations: { "bunker.version": version },
     potentiallyUnsafeConfigAnnotations: [],

@@ -1,0 +1,123 @@
+// What a container with a user namespace needs from outside of it: its first process may not walk the host's directories any
+// more, nor make device nodes. Copies of the mounts are taken while the launcher is still the host's root.
+import { MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID } from "../../../../ffi/constants/mount.ts";
+import { makedev } from "../../../../ffi/file.ts";
+import { Constant, type Slot } from "../../../launcher/plan.ts";
+import type { Config, Device, IdMapping, Mount } from "../../../spec/oci/runtime.ts";
+import { AT_FDCWD, type Context } from "./context.ts";
+import { containerDevices, nodeMode } from "./devices.ts";
+import { parseMountOptions, propagationOf } from "./mount-options.ts";
+import { cloneTree, isBind, mountWhy, newFilesystem, setAttributes } from "./mounts.ts";
+import { COPY } from "./open-flags.ts";
+
+export interface Outside {
+  /** The rootfs, as a detached mount. */
+  root: Slot;
+  /** Device nodes by their path in the container, each a detached mount. */
+  devices: Map<string, Slot>;
+}
+
+/** A file system of the kernel that only the owner of a namespace may mount: without that namespace the host's is bound. */
+const OWNED_BY: Readonly<Record<string, { namespace: string; path: string }>> = {
+  sysfs: { namespace: "network", path: "/sys" },
+  proc: { namespace: "pid", path: "/proc" },
+  mqueue: { namespace: "ipc", path: "/dev/mqueue" },
+};
+
+/** Takes the rootfs, the sources of bind mounts (into `context.ready`) and the devices. */
+export function takeOutside(context: Context, config: Config, rootfs: string): Outside {
+  const { plan } = context;
+  const { linux = {}, mounts = [] } = config;
+  const propagation = propagationOf(linux.rootfsPropagation || "rslave")!;
+  const take = (path: string, recursive: boolean, why: string) => {
+    const copy = plan.slot(`copy of ${path}`);
+    cloneTree(context, path, recursive, copy, why);
+    setAttributes(context, copy, { propagation: propagation.type, text: propagation.name }, true, why);
+    return copy;
+  };
+  const root = take(rootfs, true, `bind-mounting the rootfs ${rootfs}`);
+  const types = new Set<string>((linux.namespaces ?? []).map(({ type }) => type));
+  for (const mount of mounts) {
+    if (context.ready.has(mount)) continue;
+    const source = sourceOf(mount, types);
+    if (source) context.ready.set(mount, take(source.path, source.recursive, mountWhy(mount)));
+  }
+  return { root, devices: takeDevices(context, config) };
+}
+
+function sourceOf(
+  mount: Mount,
+  types: ReadonlySet<string>,
+): { path: string; recursive: boolean } | undefined {
+  const options = parseMountOptions(mount.options ?? []);
+  if (isBind(mount, options))
+    return { path: mount.source ?? "", recursive: options.recursiveBind || mount.type === "rbind" };
+  const owned = OWNED_BY[mount.type ?? ""];
+  return owned && !types.has(owned.namespace) ? { path: owned.path, recursive: true } : undefined;
+}
+
+/** The host's id behind one of the container's; root's when there is none. */
+function outer(id: number, maps: readonly IdMapping[] | undefined): number {
+  const map = (maps ?? []).find(({ containerID, size }) => id >= containerID && id < containerID + size);
+  return map ? map.hostID + id - map.containerID : 0;
+}
+
+/** Nodes on a tmpfs of their own. Before Linux 6.15 nothing can be bound from a detached mount: then it is the host's nodes. */
+function takeDevices(context: Context, config: Config): Map<string, Slot> {
+  const { plan } = context;
+  const { linux = {} } = config;
+  const nodes = containerDevices(linux.devices ?? []).filter(({ type }) => type !== "p");
+  const holder = plan.slot("devices");
+  const why = "preparing device nodes";
+  plan.call("umask", [0]);
+  newFilesystem(
+    context,
+    {
+      type: "tmpfs",
+      source: "tmpfs",
+      data: ["mode=755"],
+      attributes: MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
+    },
+    holder,
+    why,
+  );
+  const taken = new Map<string, Slot>();
+  nodes.forEach((node, i) => {
+    taken.set(node.path, takeDevice(context, holder, `${i}`, node, linux));
+  });
+  return taken;
+}
+
+function takeDevice(
+  context: Context,
+  holder: Slot,
+  name: string,
+  node: Device,
+  maps: { uidMappings?: IdMapping[]; gidMappings?: IdMapping[] },
+): Slot {
+  const { plan } = context;
+  const why = `creating device ${node.path}`;
+  const mode = nodeMode(node);
+  const at = plan.string(name);
+  const number = makedev(node.major ?? 0, node.minor ?? 0);
+  plan.call("mknodat", [holder, at, new Constant(mode, `0${mode.toString(8)}`), number], { why });
+  plan.call(
+    "fchownat",
+    [holder, at, outer(node.uid ?? 0, maps.uidMappings), outer(node.gid ?? 0, maps.gidMappings), 0],
+    { why },
+  );
+  const slot = plan.slot(`device ${node.path}`);
+  const older = plan.label(`host's ${node.path}`);
+  const done = plan.label(`took ${node.path}`);
+  plan.call("open_tree", [holder, at, COPY], {
+    into: slot,
+    tolerate: ["EINVAL"],
+    fail: older,
+    ok: done,
+    why,
+  });
+  plan.place(older);
+  plan.call("open_tree", [AT_FDCWD, plan.string(node.path), COPY], { into: slot, why });
+  plan.place(done);
+  return slot;
+}
