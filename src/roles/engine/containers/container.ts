@@ -25,6 +25,8 @@ export class Container {
   released: Promise<void> = Promise.resolve();
   /** Ends the wait before the next restart. */
   restart: { cancel(): void } | undefined;
+  /** The watch over its health, while there is one. */
+  health: { stop(): void } | undefined;
   /** Restarts in a row: makes the wait longer. */
   failures = 0;
   /** The process saw an out-of-memory kill (an event of its own, before the exit). */

@@ -2,6 +2,7 @@
 // started again, removed, or left as it is.
 import { log } from "../../../observe/log.ts";
 import { ServiceError } from "../../../wire/containerd/services.ts";
+import { stopWatching } from "../health/monitor.ts";
 import type { ProcessStreams } from "../streams/process-streams.ts";
 import type { Container } from "./container.ts";
 import { step } from "./mailbox.ts";
@@ -33,6 +34,7 @@ export function containerExited(room: Room, container: Container, run: number, e
 /** Inside the mailbox. */
 export async function ended(room: Room, container: Container, exit: ExitInfo): Promise<void> {
   const { state, record } = container;
+  stopWatching(container);
   const streams = container.takeStreams();
   const { settled, drained } = streams.finish();
   // Whoever is attached has the whole output before the container counts as ended, unless he does not take it.

@@ -1,9 +1,10 @@
 // HostConfig: docker's checks, and the defaults that inspect shows once the container exists.
 import { cpus } from "node:os";
 import type { ContainerConfig } from "../../../spec/engine/container.ts";
-import type { HostConfig } from "../../../spec/engine/host-config.ts";
+import type { HostConfig, Resources } from "../../../spec/engine/host-config.ts";
 import type { EngineConfig } from "../config/types.ts";
 import { badRequest, notImplemented } from "../errors.ts";
+import { checkHealthConfig } from "../health/config.ts";
 import { normalizeCapabilities } from "../oci/capabilities.ts";
 import { parseDeviceRule } from "../oci/devices.ts";
 import { rlimits } from "../oci/rlimits.ts";
@@ -16,14 +17,14 @@ import { portRequests } from "./ports.ts";
 const MINIMUM_MEMORY = 6 << 20;
 const LOG_DRIVERS: ReadonlySet<string> = new Set(["json-file", "none"]);
 
-function checkMemory(host: HostConfig): void {
+function checkMemory(host: Resources, update: boolean): void {
   if (host.Memory !== 0 && host.Memory < MINIMUM_MEMORY) {
     throw badRequest("Minimum memory limit allowed is 6MB");
   }
   if (host.Memory > 0 && host.MemorySwap > 0 && host.MemorySwap < host.Memory) {
     throw badRequest("Minimum memoryswap limit should be larger than memory limit, see usage");
   }
-  if (host.Memory === 0 && host.MemorySwap > 0) {
+  if (host.Memory === 0 && host.MemorySwap > 0 && !update) {
     throw badRequest("You should always set the Memory limit when using Memoryswap limit, see usage");
   }
   const swappiness = host.MemorySwappiness;
@@ -38,7 +39,7 @@ function checkMemory(host: HostConfig): void {
   }
 }
 
-function checkCpu(host: HostConfig): void {
+function checkCpu(host: Resources): void {
   if (host.NanoCpus > 0 && (host.CpuPeriod > 0 || host.CpuQuota > 0)) {
     throw badRequest("Conflicting options: Nano CPUs and CPU Period cannot both be set");
   }
@@ -57,7 +58,8 @@ function checkCpu(host: HostConfig): void {
   }
 }
 
-function checkRestart(host: HostConfig): void {
+/** ApiError 400 for a restart policy that cannot be. */
+export function checkRestart(host: Pick<HostConfig, "RestartPolicy" | "AutoRemove">): void {
   const { Name: name, MaximumRetryCount: retries } = host.RestartPolicy;
   if (!["", "no", "always", "unless-stopped", "on-failure"].includes(name)) {
     throw badRequest(
@@ -72,6 +74,15 @@ function checkRestart(host: HostConfig): void {
   }
   if (host.AutoRemove && name !== "" && name !== "no") {
     throw badRequest("can't create 'AutoRemove' container with restart policy");
+  }
+}
+
+/** ApiError 400 for limits that cannot be, at creation or (`update`) later. */
+export function checkResources(limits: Resources, update = false): void {
+  checkMemory(limits, update);
+  checkCpu(limits);
+  if (limits.BlkioWeight !== 0 && (limits.BlkioWeight < 10 || limits.BlkioWeight > 1000)) {
+    throw badRequest("Range of blkio weight is from 10 to 1000");
   }
 }
 
@@ -100,8 +111,8 @@ export function checkHost(config: ContainerConfig, host: HostConfig, engine: Eng
   for (const entry of config.Env ?? []) {
     if (entry === "" || entry.startsWith("=")) throw badRequest(`invalid environment variable: ${entry}`);
   }
-  checkMemory(host);
-  checkCpu(host);
+  checkHealthConfig(config.Healthcheck);
+  checkResources(host);
   checkRestart(host);
   checkModes(host);
   normalizeCapabilities(host.CapAdd, "CapAdd");

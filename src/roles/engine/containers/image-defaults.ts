@@ -2,6 +2,7 @@
 import type { ContainerConfig } from "../../../spec/engine/container.ts";
 import type { ImageRunConfig } from "../../../spec/engine/image.ts";
 import { badRequest } from "../errors.ts";
+import { mergedHealth } from "../health/config.ts";
 
 const nameOf = (entry: string): string => entry.split("=", 1)[0]!;
 
@@ -26,10 +27,8 @@ export function withImageDefaults(own: ContainerConfig, image: ImageRunConfig): 
   }
   // `--entrypoint ""` arrives as [""], which means none.
   if (config.Entrypoint?.length === 1 && config.Entrypoint[0] === "") config.Entrypoint = null;
-  if (!config.Healthcheck && image.Healthcheck) {
-    const { Test, ...rest } = image.Healthcheck;
-    config.Healthcheck = { ...rest, Test: Test ?? undefined } as ContainerConfig["Healthcheck"];
-  }
+  const inherited = image.Healthcheck && { ...image.Healthcheck, Test: image.Healthcheck.Test ?? undefined };
+  config.Healthcheck = mergedHealth(config.Healthcheck, inherited as ContainerConfig["Healthcheck"]);
   if (!config.Entrypoint?.length && !config.Cmd?.length) throw badRequest("no command specified");
   return config;
 }

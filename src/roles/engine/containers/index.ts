@@ -8,6 +8,7 @@ import { writeAtomic } from "../../../store/atomic.ts";
 import type { ContainersPort, Engine } from "../engine.ts";
 import { startExecRequest } from "../exec/attach.ts";
 import { ExecStore } from "../exec/store.ts";
+import { stopWatching } from "../health/monitor.ts";
 import type { HijackRoute } from "../server/hijack.ts";
 import { Filters } from "../server/request.ts";
 import { attachContainer } from "./attach.ts";
@@ -83,7 +84,10 @@ export class Containers implements ContainersPort {
     const { room } = this;
     room.stopping = true;
     const containers = room.registry.list();
-    for (const container of containers) container.restart?.cancel();
+    for (const container of containers) {
+      container.restart?.cancel();
+      stopWatching(container, { quietly: true });
+    }
     if (!room.engine.config.liveRestore) {
       await Promise.all(containers.map((container) => this.#shutDown(container)));
     }

@@ -3,6 +3,7 @@
 import { rmSync } from "node:fs";
 import { log } from "../../../observe/log.ts";
 import type { TaskProcess } from "../../../wire/containerd/services.ts";
+import { watchHealth } from "../health/monitor.ts";
 import { Container } from "./container.ts";
 import { attachEngineLog } from "./engine-log.ts";
 import { containerExited } from "./exit.ts";
@@ -110,6 +111,7 @@ function takeUp(room: Room, container: Container, task: TaskProcess): void {
   } catch (error) {
     log("error", "streams of a live container cannot be opened", { container: container.id, error });
   }
+  if (!stored.Paused) watchHealth(room, container, { resumed: true });
   persist(room, container);
   watchExit(room, container);
   log("info", "container taken up again", { container: container.id, pid: task.pid });

@@ -1,5 +1,6 @@
 // POST /containers/{id}/pause and /unpause: the freezer.
 import { conflict } from "../errors.ts";
+import { stopWatching, watchHealth } from "../health/monitor.ts";
 import type { Container } from "./container.ts";
 import { notRunning } from "./kill.ts";
 import { step } from "./mailbox.ts";
@@ -15,6 +16,7 @@ export function pauseContainer(room: Room, container: Container): Promise<void> 
     }
     await step("pause", room.engine.services.tasks.pause(room.engine.namespace, container.id));
     state.stored.Paused = true;
+    stopWatching(container);
     persist(room, container);
     containerEvent(room, container, "pause");
   });
@@ -26,6 +28,7 @@ export function unpauseContainer(room: Room, container: Container): Promise<void
     if (!state.paused) throw conflict(`Container ${container.id} is not paused`);
     await step("unpause", room.engine.services.tasks.resume(room.engine.namespace, container.id));
     state.stored.Paused = false;
+    watchHealth(room, container, { resumed: true });
     persist(room, container);
     containerEvent(room, container, "unpause");
   });

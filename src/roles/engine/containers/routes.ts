@@ -1,14 +1,16 @@
 // /containers, but for attach, which is hijacked.
 import { Hono } from "hono";
 import { containerCreate } from "../../../spec/engine/container.ts";
+import { containerUpdate } from "../../../spec/engine/host-config.ts";
 import type { Engine } from "../engine.ts";
 import { badRequest, notImplemented } from "../errors.ts";
 import { MULTIPLEXED_STREAM, RAW_STREAM } from "../server/hijack.ts";
 import { boolean, Filters, integer, type RouteContext, type RouteEnv, readBody } from "../server/request.ts";
-import { streamBytes } from "../server/stream.ts";
+import { streamBytes, streamJson } from "../server/stream.ts";
 import { atLeast } from "../server/version.ts";
 import { archiveRoutes } from "./archive/routes.ts";
 import { resizeContainer } from "./attach.ts";
+import { containerChanges } from "./changes.ts";
 import { createContainer } from "./create.ts";
 import { exportContainer } from "./export.ts";
 import { roomOf } from "./index.ts";
@@ -22,8 +24,10 @@ import { removeContainer } from "./remove.ts";
 import { renameContainer } from "./rename.ts";
 import { startContainer } from "./start.ts";
 import type { WaitCondition } from "./state.ts";
+import { writeStats } from "./stats/stats.ts";
 import { restartContainer, type StopOptions, stopContainer } from "./stop.ts";
 import { topContainer } from "./top.ts";
+import { updateContainer } from "./update.ts";
 
 const CONDITIONS: ReadonlySet<string> = new Set(["not-running", "next-exit", "removed"]);
 
@@ -159,11 +163,26 @@ export function containerRoutes(engine: Engine): Hono<RouteEnv> {
     return c.body(null, 204);
   });
   app.route("/", archiveRoutes(engine));
+  app.get("/containers/:id/changes", async (c) => c.json(await containerChanges(room(), container(c))));
+  app.get("/containers/:id/stats", (c) => {
+    const target = container(c);
+    const request = {
+      stream: boolean(c.req.query("stream"), true),
+      oneShot: boolean(c.req.query("one-shot")),
+    };
+    if (request.stream && request.oneShot) {
+      throw badRequest("cannot have stream=true and one-shot=true");
+    }
+    return streamJson(c, { shutdown: engine.shutdown, newline: "\n" }, (write, signal) =>
+      writeStats(room(), target, request, write, signal),
+    );
+  });
+  app.post("/containers/:id/update", async (c) => {
+    const body = await readBody(c, containerUpdate, "UpdateConfig");
+    return c.json(await updateContainer(room(), container(c), body));
+  });
   // Said to be missing, so that nobody takes an empty answer for the truth.
   const missing: [method: "get" | "post", path: string, what: string][] = [
-    ["get", "stats", "container stats"],
-    ["get", "changes", "container changes"],
-    ["post", "update", "container update"],
     ["get", "attach/ws", "websocket attach"],
   ];
   for (const [method, path, what] of missing) {

@@ -6,6 +6,7 @@ import type { Mount as SnapshotMount } from "../../../wire/containerd/services.t
 import { ServiceError } from "../../../wire/containerd/services.ts";
 import { OptionsSchema } from "../../../wire/gen/shim/runc_pb.ts";
 import { conflict, notModified } from "../errors.ts";
+import { watchHealth } from "../health/monitor.ts";
 import type { Endpoint } from "../network/types.ts";
 import { ownCapabilities } from "../oci/capabilities.ts";
 import { parseSecurityOptions } from "../oci/security.ts";
@@ -125,6 +126,7 @@ async function attempt(room: Room, container: Container): Promise<void> {
   container.streamsOpened();
   container.state.setRunning(pid, startedAt);
   record.HasBeenStartedBefore = true;
+  watchHealth(room, container);
   persist(room, container);
   containerEvent(room, container, "start");
   watchExit(room, container);

@@ -12,6 +12,7 @@ export class Exec {
   exitCode: number | null = null;
   pid = 0;
   streams: ProcessStreams | undefined;
+  readonly #finished = Promise.withResolvers<number>();
   readonly #ended = Promise.withResolvers<number>();
   readonly #ready = Promise.withResolvers<void>();
 
@@ -24,6 +25,15 @@ export class Exec {
   /** Resolves with the exit code. */
   get ended(): Promise<number> {
     return this.#ended.promise;
+  }
+
+  /** Resolves with the exit code once all output was handed on. */
+  get finished(): Promise<number> {
+    return this.#finished.promise;
+  }
+
+  settled(): void {
+    this.#finished.resolve(this.exitCode ?? LOST_EXIT_CODE);
   }
 
   get stdinReady(): Promise<void> {

@@ -32,8 +32,16 @@ export class ExecStore {
 
   finished(exec: Exec): void {
     this.#pending.delete(exec.id);
+    if (!this.#byId.has(exec.id)) return;
     this.#finished.add(exec.id);
     this.#trim(this.#finished, FINISHED_LIMIT);
+  }
+
+  /** Nobody will ask for it (a health check's). */
+  forget(exec: Exec): void {
+    this.#byId.delete(exec.id);
+    this.#finished.delete(exec.id);
+    this.#pending.delete(exec.id);
   }
 
   #trim(ids: Set<string>, limit: number): void {

@@ -133,6 +133,7 @@ async function finish(room: Room, exec: Exec): Promise<void> {
   await ends?.settled;
   exec.running = false;
   room.execs.finished(exec);
+  exec.settled();
   containerEvent(room, container, "exec_die", { execID: exec.id, exitCode: String(exitCode) });
   try {
     await ends?.drained;

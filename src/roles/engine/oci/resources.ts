@@ -1,6 +1,6 @@
 // HostConfig's limits → cgroup limits of the OCI spec. Only what was asked for is written: an absent field is the kernel's default.
 import { statSync } from "node:fs";
-import type { HostConfig } from "../../../spec/engine/host-config.ts";
+import type { HostConfig, Resources as Limits } from "../../../spec/engine/host-config.ts";
 import type { Resources, ThrottleDevice } from "../../../spec/oci/runtime.ts";
 import { badRequest } from "../errors.ts";
 import { deviceNumbers } from "./devices.ts";
@@ -66,4 +66,27 @@ export function resources(host: HostConfig): Resources {
       }),
     }) ?? {}
   );
+}
+
+/** What a running container's cgroup is told after an update: the groups of limits that were asked about, as they are now. */
+export function updatedResources(host: HostConfig, asked: Limits): Resources {
+  const all = resources(host);
+  const memory = asked.Memory !== 0 || asked.MemoryReservation !== 0 || asked.MemorySwap !== 0;
+  const cpu =
+    asked.CpuShares !== 0 ||
+    asked.NanoCpus !== 0 ||
+    asked.CpuPeriod !== 0 ||
+    asked.CpuQuota !== 0 ||
+    asked.CpuRealtimePeriod !== 0 ||
+    asked.CpuRealtimeRuntime !== 0 ||
+    asked.CpusetCpus !== "" ||
+    asked.CpusetMems !== "";
+  const { limit, reservation, swap } = all.memory ?? {};
+  return {
+    ...(memory ? { memory: some({ limit, reservation, swap }) } : {}),
+    ...(cpu ? { cpu: all.cpu } : {}),
+    // Unlike at creation, "no limit" has to be said.
+    ...(asked.PidsLimit === null ? {} : { pids: { limit: asked.PidsLimit > 0 ? asked.PidsLimit : -1 } }),
+    ...(asked.BlkioWeight !== 0 ? { blockIO: { weight: asked.BlkioWeight } } : {}),
+  };
 }
