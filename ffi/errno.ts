@@ -19,12 +19,13 @@ const IN_ORDER = (
 ).split(" ");
 
 /** errno number by name, e.g. ERRNO.ENOENT === 2. */
-export const ERRNO: Readonly<Record<string, number>> = {
-  ...Object.fromEntries(IN_ORDER.map((name, i) => [name, i + 1])),
-  EWOULDBLOCK: 11,
-  EDEADLOCK: 35,
-  ENOTSUP: 95,
-};
+export const ERRNO: Readonly<Record<string, number>> = byName();
+
+function byName(): Record<string, number> {
+  const numbers: Record<string, number> = { EWOULDBLOCK: 11, EDEADLOCK: 35, ENOTSUP: 95 };
+  for (let i = 0; i < IN_ORDER.length; i++) numbers[IN_ORDER[i]!] = i + 1;
+  return numbers;
+}
 
 /** The name of an errno number: 2 → "ENOENT"; an unknown one → "errno 999". */
 export function errnoName(errno: number): string {

@@ -3,6 +3,8 @@
 import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
+import { LONG_LIFE, SHORT_LIFE } from "../src/lives.ts";
+import { addPrologue } from "./entry.ts";
 import { harden } from "./harden.ts";
 
 const root = dirname(import.meta.dir);
@@ -66,6 +68,12 @@ for (const [name, places] of Object.entries(changed)) {
     );
     process.exit(1);
   }
+}
+// Other machines and libcs do without: they start a little slower, and main.ts closes what it can.
+const unable = addPrologue(executable, SHORT_LIFE, LONG_LIFE);
+if (unable && target === "linux-x64") {
+  console.error(`build: no prologue: ${unable}; see scripts/entry.ts`);
+  process.exit(1);
 }
 writeFileSync(aside, executable);
 chmodSync(aside, 0o755);

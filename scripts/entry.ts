@@ -4,8 +4,7 @@
 //   - Variables named BUN_… or NODE_… are taken out. Bun and its engine read them before any JavaScript runs, and whoever
 //     sets the environment of a root daemon must not steer it. After this there is nothing left to close (scripts/harden.ts
 //     remains as the second lock, for executables this cannot be done to).
-//   - Settings of the engine are put in. Most starts of this program live for 10–20 ms; a just-in-time compiler that begins
-//     after a few hundred calls costs such a life a third of its time, and two helper threads' worth of processor.
+//   - Settings of the engine are put in, unless the environment marks a long life; the mark is taken out (src/lives.ts).
 //
 // The kernel and ld.so leave argc, argv, envp at the stack pointer; libc takes envp from behind argv, and the program reads
 // `environ`, which the linker copied into its .bss: both are set. The code lies in the padding between the read-only and
@@ -87,10 +86,11 @@ function symbol(file: Buffer, wanted: string): number | undefined {
 }
 
 /**
- * Puts the prologue into an executable, in place. `settings`: "NAME=value" entries for every start. Returns undefined, or
- * why it could not be done (the file is then unchanged).
+ * Puts the prologue into an executable, in place. `settings`: "NAME=value" entries for every start without `mark`, a
+ * variable's name of which the first eight letters are looked at. Returns undefined, or why it could not be done (the file
+ * is then unchanged).
  */
-export function addPrologue(file: Buffer, settings: readonly string[]): string | undefined {
+export function addPrologue(file: Buffer, settings: readonly string[], mark: string): string | undefined {
   const layout = layoutOf(file);
   if (typeof layout === "string") return layout;
   const { cave, entry, environ } = layout;
@@ -102,7 +102,7 @@ export function addPrologue(file: Buffer, settings: readonly string[]): string |
     address += text.length + 1;
     return here;
   });
-  const code = prologue(addresses, environ, cave.address + codeOffset, entry);
+  const code = prologue(addresses, mark, environ, cave.address + codeOffset, entry);
   if (codeOffset + code.length > cave.size) return "the padding before the code is too small";
   strings.copy(file, cave.offset);
   code.copy(file, cave.offset + codeOffset);
@@ -114,7 +114,13 @@ const u32 = (n: number) => [n & 0xff, (n >>> 8) & 0xff, (n >>> 16) & 0xff, (n >>
 const text32 = (text: string) => u32(Buffer.from(text, "latin1").readUInt32LE(0));
 
 /** The machine code. rdx is ld.so's and stays untouched. */
-function prologue(settings: readonly number[], environ: number, here: number, entry: number): Buffer {
+function prologue(
+  settings: readonly number[],
+  mark: string,
+  environ: number,
+  here: number,
+  entry: number,
+): Buffer {
   const code: number[] = [];
   const labels = new Map<string, number>();
   const jumps: { at: number; to: string }[] = [];
@@ -136,6 +142,7 @@ function prologue(settings: readonly number[], environ: number, here: number, en
   emit(0xf3, 0x0f, 0x1e, 0xfa); // endbr64
   envpOf();
   emit(0x48, 0x89, 0xfe); // mov rsi,rdi
+  emit(0x45, 0x31, 0xc0); // xor r8d,r8d: whether the mark was there
   label("next");
   emit(0x48, 0x8b, 0x0e); // mov rcx,[rsi]
   emit(0x48, 0x85, 0xc9); // test rcx,rcx
@@ -145,14 +152,26 @@ function prologue(settings: readonly number[], environ: number, here: number, en
   emit(0x3d, ...text32("BUN_")); // cmp eax,"BUN_"
   jump(JE, "next");
   emit(0x3d, ...text32("NODE")); // cmp eax,"NODE"
-  jump(JNE, "keep");
+  jump(JNE, "mark");
   emit(0x80, 0x79, 4, 0x5f); // cmp byte [rcx+4],"_"
   jump(JE, "next");
+  label("mark");
+  emit(0x3d, ...text32(mark.slice(0, 4))); // cmp eax,the mark's beginning
+  jump(JNE, "keep");
+  emit(0x81, 0x79, 4, ...text32(mark.slice(4, 8))); // cmp dword [rcx+4],its next four letters
+  jump(JNE, "keep");
+  emit(0x41, 0xff, 0xc0); // inc r8d
+  jump(JMP, "next");
   label("keep");
   emit(0x48, 0x89, 0x0f); // mov [rdi],rcx
   emit(0x48, 0x83, 0xc7, 8); // add rdi,8
   jump(JMP, "next");
-  label("filtered"); // argc … the last kept variable move down, to make room for the settings behind them
+  label("filtered");
+  emit(0x45, 0x85, 0xc0); // test r8d,r8d
+  jump(JE, "short");
+  emit(0x48, 0xc7, 0x07, 0, 0, 0, 0); // mov qword [rdi],0
+  jump(JMP, "go");
+  label("short"); // argc … the last kept variable move down, to make room for the settings behind them
   const room = ((settings.length + 1) * 8 + 15) & ~15;
   emit(0x48, 0x89, 0xe6); // mov rsi,rsp
   emit(0x48, 0x83, 0xec, room); // sub rsp,room
@@ -171,9 +190,14 @@ function prologue(settings: readonly number[], environ: number, here: number, en
     emit(0x48, 0x83, 0xc1, 8); // add rcx,8
   }
   emit(0x48, 0xc7, 0x01, 0, 0, 0, 0); // mov qword [rcx],0
+  label("go");
   envpOf();
   emit(0x48, 0x89, 0x3c, 0x25, ...u32(environ)); // mov [environ],rdi
   emit(0xe9, ...u32((entry - (here + code.length + 5)) | 0)); // jmp entry
-  for (const { at, to } of jumps) code[at] = (labels.get(to)! - (at + 1)) & 0xff;
+  for (const { at, to } of jumps) {
+    const distance = labels.get(to)! - (at + 1);
+    if (distance < -128 || distance > 127) throw new Error(`the jump to ${to} is too far`);
+    code[at] = distance & 0xff;
+  }
   return Buffer.from(code);
 }

@@ -1,9 +1,7 @@
 // argv[0] → role. One table; each role is imported lazily, so that a role pays only for what it uses.
 import { basename } from "node:path";
+import { ENGINE_OPTIONS, LONG_LIFE, SHORT_LIFE } from "./lives.ts";
 import { compiled } from "./self.ts";
-
-/** Prefix of the variables that set JavaScriptCore's options, in two pieces so that the text is not in the bundle. */
-const ENGINE_OPTIONS = ["BUN", "JSC", ""].join("_");
 
 /** A role's entry: gets the arguments after its name and resolves to the process's exit code. */
 export type Main = (args: string[], calledAs: string) => Promise<number>;
@@ -12,6 +10,8 @@ interface Role {
   /** The names this role answers to, as argv[0] or as the first argument. */
   names: readonly string[];
   about: string;
+  /** Runs for days: wants its JavaScript compiled early (lives.ts). */
+  daemon?: true;
   load: () => Promise<{ main: Main }>;
 }
 
@@ -24,11 +24,13 @@ const roles: readonly Role[] = [
   {
     names: ["dockerd", "docker-engine"],
     about: "the engine (also: docker daemon)",
+    daemon: true,
     load: () => import("./compose.ts"),
   },
   {
     names: ["containerd", "docker-containerd"],
     about: "images, snapshots, tasks",
+    daemon: true,
     load: () => import("./roles/containerd/main.ts"),
   },
   {
@@ -102,16 +104,20 @@ async function dispatch(argv0: string, args: string[]): Promise<number> {
     process.stderr.write(`bunker: ${name === "" ? "no role named" : `unknown role "${name}"`}\n${usage()}`);
     return 64; // sysexits.h EX_USAGE
   }
+  if (role.daemon && shortLife && compiled)
+    (await import("./reexec.ts")).startOver({ ...process.env, [LONG_LIFE]: "1" });
   const { main } = await role.load();
   return main(rest, name);
 }
 
 // What steers Bun or Node is not ours to obey, nor to hand on to children: scripts/harden.ts closes what is read before this line.
 let obeyed = false;
+let shortLife = false;
 for (const name of Object.keys(process.env)) {
   if (!/^(BUN_|NODE_)/.test(name)) continue;
-  // The engine's own options cannot be closed in the binary and are in force by now.
-  obeyed ||= name.startsWith(ENGINE_OPTIONS);
+  // Where the executable has no prologue, the engine's own options cannot be closed and are in force by now.
+  if (SHORT_LIFE.includes(`${name}=${process.env[name]}`)) shortLife = true;
+  else obeyed ||= name.startsWith(ENGINE_OPTIONS);
   delete process.env[name];
 }
 if (obeyed && compiled) (await import("./reexec.ts")).startOver(process.env);

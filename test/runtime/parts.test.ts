@@ -1,5 +1,7 @@
 // The runtime's small parts, without root.
 import { describe, expect, test } from "bun:test";
+import * as capabilities from "../../ffi/constants/capability.ts";
+import * as limits from "../../ffi/constants/resource.ts";
 import { deviceRules } from "../../src/roles/runtime/cgroup/device-rules.ts";
 import { parseMembership, parseMountinfo } from "../../src/roles/runtime/cgroup/hierarchy.ts";
 import { containerCgroups } from "../../src/roles/runtime/cgroup/paths.ts";
@@ -11,7 +13,7 @@ import { defaultSpec } from "../../src/roles/runtime/default-spec.ts";
 import { type FlagTable, integer, parseFlags } from "../../src/roles/runtime/flags.ts";
 import { CAPABILITY_NAMES, capabilitySets } from "../../src/roles/runtime/launch/capabilities.ts";
 import { belowRoot } from "../../src/roles/runtime/launch/context.ts";
-import { limitWord } from "../../src/roles/runtime/launch/identity.ts";
+import { LIMIT_NAMES, limitWord } from "../../src/roles/runtime/launch/identity.ts";
 import { parseMountOptions } from "../../src/roles/runtime/launch/mount-options.ts";
 import { sysctlComplaint, sysctlFile } from "../../src/roles/runtime/launch/sysctl.ts";
 import { table } from "../../src/roles/runtime/table.ts";
@@ -218,4 +220,14 @@ test("tables have runc's columns", () => {
       ["a-long-container-id", "1"],
     ]),
   ).toBe("ID                    PID\na-long-container-id   1\n");
+});
+
+test("names in the order of the kernel's numbers", () => {
+  const inOrder = (constants: object) =>
+    Object.entries(constants)
+      .filter((entry): entry is [string, number] => typeof entry[1] === "number")
+      .sort((a, b) => a[1] - b[1])
+      .map(([name]) => name);
+  expect([...CAPABILITY_NAMES]).toEqual(inOrder(capabilities));
+  expect([...LIMIT_NAMES]).toEqual(inOrder(limits));
 });

@@ -6,6 +6,7 @@ import {
   flag,
   i32,
   i64,
+  later,
   list,
   map,
   matching,
@@ -98,62 +99,64 @@ const hook = object({
 
 const throttle = list(object({ "major!": i64, "minor!": i64, "rate!": u64 }));
 
-const resources = object({
-  devices: list(
-    object({
-      "allow!": flag,
-      type: oneOf("a", "c", "b", ""),
-      major: i64,
-      minor: i64,
-      access: matching(/^[rwm]*$/, "a combination of r, w and m"),
+const resources = later(() =>
+  object({
+    devices: list(
+      object({
+        "allow!": flag,
+        type: oneOf("a", "c", "b", ""),
+        major: i64,
+        minor: i64,
+        access: matching(/^[rwm]*$/, "a combination of r, w and m"),
+      }),
+    ),
+    memory: object({
+      limit: i64,
+      reservation: i64,
+      swap: i64,
+      kernel: i64,
+      kernelTCP: i64,
+      swappiness: u64,
+      disableOOMKiller: flag,
+      useHierarchy: flag,
+      checkBeforeUpdate: flag,
     }),
-  ),
-  memory: object({
-    limit: i64,
-    reservation: i64,
-    swap: i64,
-    kernel: i64,
-    kernelTCP: i64,
-    swappiness: u64,
-    disableOOMKiller: flag,
-    useHierarchy: flag,
-    checkBeforeUpdate: flag,
-  }),
-  cpu: object({
-    shares: u64,
-    quota: i64,
-    burst: u64,
-    period: u64,
-    realtimeRuntime: i64,
-    realtimePeriod: u64,
-    cpus: matching(/^[\d,\s-]*$/, "a list of CPUs such as 0-3,7"),
-    mems: matching(/^[\d,\s-]*$/, "a list of memory nodes such as 0-3,7"),
-    idle: i64,
-  }),
-  pids: object({ limit: i64 }),
-  blockIO: object({
-    weight: u16,
-    leafWeight: u16,
-    weightDevice: list(object({ "major!": i64, "minor!": i64, weight: u16, leafWeight: u16 })),
-    throttleReadBpsDevice: throttle,
-    throttleWriteBpsDevice: throttle,
-    throttleReadIOPSDevice: throttle,
-    throttleWriteIOPSDevice: throttle,
-  }),
-  hugepageLimits: list(
-    object({
-      // config-linux.md#huge-page-limits: the unit prefix is upper case.
-      "pageSize!": matching(/^[1-9]\d*[KMG]B$/, "a page size such as 64KB or 2MB"),
-      "limit!": u64,
+    cpu: object({
+      shares: u64,
+      quota: i64,
+      burst: u64,
+      period: u64,
+      realtimeRuntime: i64,
+      realtimePeriod: u64,
+      cpus: matching(/^[\d,\s-]*$/, "a list of CPUs such as 0-3,7"),
+      mems: matching(/^[\d,\s-]*$/, "a list of memory nodes such as 0-3,7"),
+      idle: i64,
     }),
-  ),
-  network: object({
-    classID: u32,
-    priorities: list(object({ "name!": filled, "priority!": u32 })),
+    pids: object({ limit: i64 }),
+    blockIO: object({
+      weight: u16,
+      leafWeight: u16,
+      weightDevice: list(object({ "major!": i64, "minor!": i64, weight: u16, leafWeight: u16 })),
+      throttleReadBpsDevice: throttle,
+      throttleWriteBpsDevice: throttle,
+      throttleReadIOPSDevice: throttle,
+      throttleWriteIOPSDevice: throttle,
+    }),
+    hugepageLimits: list(
+      object({
+        // config-linux.md#huge-page-limits: the unit prefix is upper case.
+        "pageSize!": matching(/^[1-9]\d*[KMG]B$/, "a page size such as 64KB or 2MB"),
+        "limit!": u64,
+      }),
+    ),
+    network: object({
+      classID: u32,
+      priorities: list(object({ "name!": filled, "priority!": u32 })),
+    }),
+    rdma: map(object({ hcaHandles: u32, hcaObjects: u32 })),
+    unified: map(text),
   }),
-  rdma: map(object({ hcaHandles: u32, hcaObjects: u32 })),
-  unified: map(text),
-});
+);
 
 const ACTIONS = [
   "SCMP_ACT_KILL",
@@ -167,44 +170,46 @@ const ACTIONS = [
   "SCMP_ACT_NOTIFY",
 ];
 
-const seccomp = object({
-  "defaultAction!": oneOf(...ACTIONS),
-  defaultErrnoRet: u32,
-  flags: list(
-    oneOf(
-      "SECCOMP_FILTER_FLAG_TSYNC",
-      "SECCOMP_FILTER_FLAG_LOG",
-      "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
-      "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
-    ),
-  ),
-  listenerPath: text,
-  listenerMetadata: text,
-  architectures: list(matching(/^SCMP_ARCH_[A-Z0-9_]+$/, "SCMP_ARCH_ and a name")),
-  syscalls: list(
-    object({
-      "names!": list(filled),
-      "action!": oneOf(...ACTIONS),
-      errnoRet: u32,
-      args: list(
-        object({
-          "index!": whole(0, 5),
-          "value!": u64,
-          valueTwo: u64,
-          "op!": oneOf(
-            "SCMP_CMP_NE",
-            "SCMP_CMP_LT",
-            "SCMP_CMP_LE",
-            "SCMP_CMP_EQ",
-            "SCMP_CMP_GE",
-            "SCMP_CMP_GT",
-            "SCMP_CMP_MASKED_EQ",
-          ),
-        }),
+const seccomp = later(() =>
+  object({
+    "defaultAction!": oneOf(...ACTIONS),
+    defaultErrnoRet: u32,
+    flags: list(
+      oneOf(
+        "SECCOMP_FILTER_FLAG_TSYNC",
+        "SECCOMP_FILTER_FLAG_LOG",
+        "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
+        "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
       ),
-    }),
-  ),
-});
+    ),
+    listenerPath: text,
+    listenerMetadata: text,
+    architectures: list(matching(/^SCMP_ARCH_[A-Z0-9_]+$/, "SCMP_ARCH_ and a name")),
+    syscalls: list(
+      object({
+        "names!": list(filled),
+        "action!": oneOf(...ACTIONS),
+        errnoRet: u32,
+        args: list(
+          object({
+            "index!": whole(0, 5),
+            "value!": u64,
+            valueTwo: u64,
+            "op!": oneOf(
+              "SCMP_CMP_NE",
+              "SCMP_CMP_LT",
+              "SCMP_CMP_LE",
+              "SCMP_CMP_EQ",
+              "SCMP_CMP_GE",
+              "SCMP_CMP_GT",
+              "SCMP_CMP_MASKED_EQ",
+            ),
+          }),
+        ),
+      }),
+    ),
+  }),
+);
 
 const linux = object({
   namespaces: list(object({ "type!": oneOf(...NAMESPACE_TYPES), path: text })),

@@ -79,13 +79,11 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
  * (config.md#extensibility); null stands for an absent field, as the specs' own Go types write it.
  */
 export function object(fields: Readonly<Record<string, Check>>): Check {
-  const table = Object.entries(fields).map(([name, check]) => ({
-    name: name.replace(/!$/, ""),
-    required: name.endsWith("!"),
-    check,
-  }));
+  // Made at the first check: most documents meet few of the tables, and every start of the runtime loads them all.
+  let table: { name: string; required: boolean; check: Check }[] | undefined;
   return (value, path, complaints) => {
     if (!isObject(value)) return complain("an object")(value, path, complaints);
+    table ??= fieldTable(fields);
     for (const { name, required, check } of table) {
       const item = value[name];
       if (item === undefined || item === null) {
@@ -93,5 +91,23 @@ export function object(fields: Readonly<Record<string, Check>>): Check {
         else delete value[name];
       } else check(item, at(path, name), complaints);
     }
+  };
+}
+
+function fieldTable(fields: Readonly<Record<string, Check>>) {
+  const table: { name: string; required: boolean; check: Check }[] = [];
+  for (const key in fields) {
+    const required = key.endsWith("!");
+    table.push({ name: required ? key.slice(0, -1) : key, required, check: fields[key]! });
+  }
+  return table;
+}
+
+/** A check that is made when it is first needed: for parts that few documents have. */
+export function later(make: () => Check): Check {
+  let check: Check | undefined;
+  return (value, path, complaints) => {
+    check ??= make();
+    check(value, path, complaints);
   };
 }

@@ -9,7 +9,6 @@ import {
   PR_SET_KEEPCAPS,
   PR_SET_NO_NEW_PRIVS,
 } from "../../../../ffi/constants/prctl.ts";
-import * as limits from "../../../../ffi/constants/resource.ts";
 import { Address, bits, Constant } from "../../../launcher/plan.ts";
 import type { Rlimit, User } from "../../../spec/oci/runtime.ts";
 import { CAPABILITY_NAMES, type CapabilitySets } from "./capabilities.ts";
@@ -23,9 +22,16 @@ export function limitWord(value: number): bigint {
   return value >= 2 ** 64 ? U64_MAX : BigInt(value);
 }
 
+/** The limits in the order of their numbers: ffi/constants/resource.ts as a list (a test holds both together). */
+export const LIMIT_NAMES: readonly string[] = (
+  "RLIMIT_CPU RLIMIT_FSIZE RLIMIT_DATA RLIMIT_STACK RLIMIT_CORE RLIMIT_RSS RLIMIT_NPROC RLIMIT_NOFILE RLIMIT_MEMLOCK " +
+  "RLIMIT_AS RLIMIT_LOCKS RLIMIT_SIGPENDING RLIMIT_MSGQUEUE RLIMIT_NICE RLIMIT_RTPRIO RLIMIT_RTTIME"
+).split(" ");
+
 /** Number of a limit by its name; undefined for one this kernel interface does not know. */
 export function limitNumber(type: string): number | undefined {
-  return (limits as unknown as Record<string, number>)[type];
+  const number = LIMIT_NAMES.indexOf(type);
+  return number < 0 ? undefined : number;
 }
 
 export function addRlimits({ plan }: Context, rlimits: readonly Rlimit[]): void {
