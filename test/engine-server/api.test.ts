@@ -58,9 +58,9 @@ describe("the API", () => {
     expect(await young.json()).toEqual({
       message: "client version 1.52 is too new. Maximum supported API version is 1.51",
     });
-    expect(await (await get("/v1.23/info")).json()).toEqual({
+    expect(await (await get("/v1.11/info")).json()).toEqual({
       message:
-        "client version 1.23 is too old. Minimum supported API version is 1.24, please upgrade your client to a newer version",
+        "client version 1.11 is too old. Minimum supported API version is 1.24, please upgrade your client to a newer version",
     });
   });
 

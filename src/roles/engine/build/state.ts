@@ -3,6 +3,7 @@ import type { DockerImageConfig, ImageRunConfig } from "../../../spec/engine/ima
 import type { PlatformSpec } from "../../../spec/oci/platform.ts";
 import type { Descriptor } from "../../../wire/containerd/services.ts";
 import { PARENT_LABEL } from "../images/catalog.ts";
+import { runConfig } from "../images/run-config.ts";
 import type { ImageStore, StoredImage } from "../images/store.ts";
 import type { StoredLayer } from "../images/write.ts";
 import type { MetadataState } from "./metadata.ts";
@@ -90,7 +91,7 @@ export async function commitStep(
     ...image.config,
     created,
     ...(state.maintainer ? { author: state.maintainer } : {}),
-    config: { ...compact(state.config), ...(image.id ? { Image: image.id } : {}) },
+    config: { ...runConfig(state.config), ...(image.id ? { Image: image.id } : {}) },
     rootfs: {
       type: "layers",
       diff_ids: [...image.config.rootfs.diff_ids, ...(layer ? [layer.diffId] : [])],
@@ -109,17 +110,6 @@ export async function commitStep(
   delete config.container;
   const layers = layer ? [...image.layers, layer.descriptor] : image.layers;
   const labels = { [CACHE_LABEL]: key, ...(image.id ? { [PARENT_LABEL]: image.id } : {}) };
-  const id = await images.create(config, layers, labels);
+  const id = await images.create({ config, layers }, labels);
   return { id, config, layers, chainId: layer?.chainId ?? image.chainId };
-}
-
-/** Without what is null or empty, as Go's omitempty leaves it out of an OCI config. */
-function compact(config: ImageRunConfig): ImageRunConfig {
-  return Object.fromEntries(
-    Object.entries(config).filter(([, value]) => {
-      if (value === null || value === undefined || value === "" || value === false) return false;
-      if (Array.isArray(value)) return value.length > 0;
-      return typeof value !== "object" || Object.keys(value).length > 0;
-    }),
-  );
 }

@@ -7,6 +7,8 @@ import { type ContentStore, type Descriptor, ServiceError } from "../../../wire/
 /** What a target descriptor leads to on this machine. */
 export interface ImageDocuments {
   manifestDigest: string;
+  /** Its media type, as the document itself or what points to it says. */
+  manifestType: string;
   configDigest: string;
   config: DockerImageConfig;
   layers: Descriptor[];
@@ -42,7 +44,7 @@ export class ImageBlobs {
   }
 
   async #load(target: Descriptor): Promise<ImageDocuments> {
-    if (!isIndex(target.mediaType)) return this.#manifest(target.digest);
+    if (!isIndex(target.mediaType)) return this.#manifest(target);
     const index = parseDocument(
       Index,
       await readDocument(this.content, this.namespace, target.digest),
@@ -59,7 +61,7 @@ export class ImageBlobs {
     let missing: unknown;
     for (const entry of [...suited, ...others]) {
       try {
-        return await this.#manifest(entry.digest);
+        return await this.#manifest(entry);
       } catch (error) {
         if (!(error instanceof ServiceError) || error.code !== "NotFound") throw error;
         missing = error;
@@ -68,7 +70,7 @@ export class ImageBlobs {
     throw missing ?? new ServiceError("NotFound", `index ${target.digest} has no usable manifest`);
   }
 
-  async #manifest(digest: string): Promise<ImageDocuments> {
+  async #manifest({ digest, mediaType }: Pick<Descriptor, "digest" | "mediaType">): Promise<ImageDocuments> {
     const manifest = parseDocument(
       Manifest,
       await readDocument(this.content, this.namespace, digest),
@@ -84,6 +86,7 @@ export class ImageBlobs {
     }
     return {
       manifestDigest: digest,
+      manifestType: manifest.mediaType ?? mediaType,
       configDigest: manifest.config.digest,
       config,
       layers: manifest.layers.map(({ mediaType, digest: layer, size }) => ({

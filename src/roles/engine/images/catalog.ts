@@ -73,6 +73,7 @@ export class ImageCatalog {
       records: [],
       targetDigest: record.target.digest,
       manifestDigest: documents.manifestDigest,
+      manifestType: documents.manifestType,
       config: documents.config,
       layers: documents.layers,
       chainId: documents.chain.at(-1) ?? "",

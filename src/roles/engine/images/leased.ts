@@ -1,7 +1,7 @@
 // Work that makes blobs and snapshots, under a lease: until an image record holds them, nothing else keeps the collector off.
 import { randomUUID } from "node:crypto";
 import { currentLease, withLease } from "../../../wire/containerd/lease.ts";
-import type { Services } from "../../../wire/containerd/services.ts";
+import type { LeaseResource, Services } from "../../../wire/containerd/services.ts";
 
 /** What an engine that dies in the middle leaves is held no longer than this. */
 const LIFE_MS = 24 * 60 * 60 * 1000;
@@ -24,4 +24,14 @@ export async function leased<T>(
   } finally {
     await leases.delete(namespace, id).catch(() => {});
   }
+}
+
+/** Puts what was there before under the lease in force: its last owner may go while we count on it. */
+export async function hold(
+  { leases }: Pick<Services, "leases">,
+  namespace: string,
+  resource: LeaseResource,
+): Promise<void> {
+  const lease = currentLease();
+  if (lease !== undefined) await leases.addResource(namespace, lease, resource);
 }

@@ -1,12 +1,7 @@
 // The image store over containerd's services.
-import type { DockerImageConfig, ImageDeleteItem } from "../../../spec/engine/image.ts";
+import type { ImageDeleteItem } from "../../../spec/engine/image.ts";
 import { parsePlatform } from "../../../spec/oci/platform.ts";
-import {
-  type Descriptor,
-  type Image,
-  ServiceError,
-  type Services,
-} from "../../../wire/containerd/services.ts";
+import { type Image, ServiceError, type Services } from "../../../wire/containerd/services.ts";
 import {
   familiarName,
   familiarString,
@@ -22,7 +17,7 @@ import { isInsecure, mirrorsFor } from "./registries.ts";
 import { type ImageUser, planRemoval } from "./remove.ts";
 import { clientReference, resolveImage } from "./resolve.ts";
 import type { ImageStore, PullOptions, StoredImage } from "./store.ts";
-import { putImage } from "./write.ts";
+import { type NewImage, putImage } from "./write.ts";
 
 export interface ImageStoreParts {
   services: Services;
@@ -88,15 +83,11 @@ class ContainerdImages implements ImageStore {
     return { image, changed: before?.target.digest !== record.target.digest };
   }
 
-  async create(
-    config: DockerImageConfig,
-    layers: readonly Descriptor[],
-    labels: Readonly<Record<string, string>> = {},
-  ): Promise<string> {
+  async create(image: NewImage, labels: Readonly<Record<string, string>> = {}): Promise<string> {
     const { services, namespace } = this.parts;
     return await leased(services, namespace, "image", async () => {
       const ground = { services, namespace, snapshotter: this.parts.config.snapshotter };
-      const { manifest, id } = await putImage(ground, config, layers);
+      const { manifest, id } = await putImage(ground, image);
       await this.#keepDangling({ labels, target: manifest });
       return id;
     });

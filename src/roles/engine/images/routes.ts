@@ -2,15 +2,20 @@
 import { Hono } from "hono";
 import type { Engine } from "../engine.ts";
 import { badRequest, notImplemented } from "../errors.ts";
-import { boolean, Filters, type RouteEnv } from "../server/request.ts";
+import { boolean, Filters, type RouteContext, type RouteEnv } from "../server/request.ts";
+import { streamBytes } from "../server/stream.ts";
 import { atLeast } from "../server/version.ts";
+import { commitRoute } from "./commit.ts";
 import { inspectDistribution } from "./distribution.ts";
+import { importRoute } from "./import.ts";
 import { imageHistory, inspectImage } from "./inspect.ts";
 import { summarize } from "./list.ts";
+import { loadRoute } from "./load.ts";
 import { imageManifests } from "./manifests.ts";
 import { pruneImages } from "./prune.ts";
 import { pullImage } from "./pull.ts";
 import { resolveImage } from "./resolve.ts";
+import { saveImages, selectForSaving } from "./save.ts";
 import { searchImages } from "./search.ts";
 
 export function imageRoutes(engine: Engine): Hono<RouteEnv> {
@@ -36,11 +41,30 @@ export function imageRoutes(engine: Engine): Hono<RouteEnv> {
   app.get("/images/search", async (c) => c.json(await searchImages(engine, c)));
   app.get("/distribution/:name{.+}/json", async (c) => c.json(await inspectDistribution(engine, c)));
 
+  app.post("/commit", async (c) => c.json(await commitRoute(engine, c), 201));
+
   app.post("/images/create", (c) => {
     if (c.req.query("fromImage")) return pullImage(engine, c);
-    if (c.req.query("fromSrc")) throw notImplemented("importing an image (fromSrc) is not implemented");
+    if (c.req.query("fromSrc")) return importRoute(engine, c);
     throw badRequest("invalid reference format");
   });
+
+  const save = async (c: RouteContext, names: readonly string[]): Promise<Response> => {
+    const saved = selectForSaving(await engine.images.list(), names);
+    const archive = await saveImages(engine, saved);
+    for (const { image } of saved) {
+      engine.events.publish("image", "save", {
+        ID: image.id,
+        Attributes: { name: image.repoTags[0] ?? image.id },
+      });
+    }
+    return streamBytes(c, { contentType: "application/x-tar", shutdown: engine.shutdown }, async (write) => {
+      for await (const chunk of archive) await write(chunk);
+    });
+  };
+  app.get("/images/get", (c) => save(c, c.req.queries("names") ?? []));
+  app.get("/images/:name{.+}/get", (c) => save(c, [c.req.param("name")]));
+  app.post("/images/load", (c) => loadRoute(engine, c));
 
   app.get("/images/:name{.+}/json", async (c) => {
     const apiVersion = c.get("apiVersion");
@@ -74,12 +98,7 @@ export function imageRoutes(engine: Engine): Hono<RouteEnv> {
     return c.json(items);
   });
 
-  for (const [method, path, what] of [
-    ["POST", "/images/:name{.+}/push", "pushing an image"],
-    ["GET", "/images/:name{.+}/get", "saving an image"],
-    ["GET", "/images/get", "saving images"],
-    ["POST", "/images/load", "loading images"],
-  ] as const) {
+  for (const [method, path, what] of [["POST", "/images/:name{.+}/push", "pushing an image"]] as const) {
     app.on(method, path, () => {
       throw notImplemented(`${what} is not implemented`);
     });

@@ -1,6 +1,7 @@
 // The images as the engine knows them: containerd's image records of our namespace, seen with Docker's names and ids.
 import type { DockerImageConfig, ImageDeleteItem } from "../../../spec/engine/image.ts";
 import type { Descriptor, Image, RegistryAuth, TransferProgress } from "../../../wire/containerd/services.ts";
+import type { NewImage } from "./write.ts";
 
 /** One image: a config digest with all names that lead to it. */
 export interface StoredImage {
@@ -16,6 +17,8 @@ export interface StoredImage {
   targetDigest: string;
   /** Digest of the manifest for this platform. */
   manifestDigest: string;
+  /** Its media type. */
+  manifestType: string;
   /** The config blob. */
   config: DockerImageConfig;
   /** Compressed layers in order, with their media types. */
@@ -56,14 +59,10 @@ export interface ImageStore {
   /** Fetches and unpacks. `changed` tells whether the name leads somewhere new. Refusals as ApiError with docker's words. */
   pull(reference: string, options?: PullOptions): Promise<{ image: StoredImage; changed: boolean }>;
   /**
-   * Stores an image made here, of layers that are in the content store, without a name. Returns its id.
+   * Stores an image of layers that are in the content store and unpacked, without a name. Returns its id.
    * `labels` go onto its record, and from there to every name that it gets.
    */
-  create(
-    config: DockerImageConfig,
-    layers: readonly Descriptor[],
-    labels?: Readonly<Record<string, string>>,
-  ): Promise<string>;
+  create(image: NewImage, labels?: Readonly<Record<string, string>>): Promise<string>;
   /** Gives the image another name. */
   tag(nameOrId: string, repository: string, tag: string): Promise<void>;
   /** Untags, and deletes what has no name left. ApiError 409 while in use. */

@@ -12,6 +12,7 @@ import {
   UNCOMPRESSED,
 } from "../../../wire/containerd/labels.ts";
 import { type Descriptor, ServiceError, type Services } from "../../../wire/containerd/services.ts";
+import { hold } from "./leased.ts";
 
 export interface WriteGround {
   services: Services;
@@ -32,16 +33,15 @@ const sha256 = (bytes: Uint8Array): string =>
 const hasCode = (error: unknown, code: ServiceError["code"]): boolean =>
   error instanceof ServiceError && error.code === code;
 
-/** A document as a blob; one that is there already gets the labels. */
-export async function putDocument(
-  { services: { content }, namespace }: WriteGround,
-  value: unknown,
+/** Bytes as a blob; one that is there already gets the labels. */
+export async function putBytes(
+  { services, namespace }: WriteGround,
+  bytes: Uint8Array,
   mediaType: string,
-  labelsOf: () => Record<string, string>,
+  labels: Record<string, string>,
 ): Promise<Descriptor> {
-  const bytes = new TextEncoder().encode(typeof value === "string" ? value : JSON.stringify(value));
+  const { content } = services;
   const descriptor = { mediaType, digest: sha256(bytes), size: bytes.length };
-  const labels = labelsOf();
   try {
     const writer = await content.writer(namespace, `document-${randomUUID()}`, {
       total: bytes.length,
@@ -55,43 +55,36 @@ export async function putDocument(
     }
   } catch (error) {
     if (!hasCode(error, "AlreadyExists")) throw error;
+    await hold(services, namespace, { type: "content", id: descriptor.digest });
     await content.update(namespace, { digest: descriptor.digest, labels }, labelPaths(labels));
   }
   return descriptor;
 }
 
-/** Fast rather than small: what is built is run here far more often than it is pushed. */
-const GZIP_LEVEL = 3;
-
-/** Writes a layer's tar into the content store, compressed. Throws what the source throws; nothing is left then. */
-export async function putLayer(
-  { services: { content }, namespace }: WriteGround,
-  tar: AsyncIterable<Uint8Array>,
-): Promise<StoredLayer> {
-  const raw = new Bun.CryptoHasher("sha256");
-  const packed = new Bun.CryptoHasher("sha256");
+/** A stream as a blob. Throws what the source throws; nothing is left then. */
+export async function putBlob(
+  { services, namespace }: WriteGround,
+  source: AsyncIterable<Uint8Array>,
+  mediaType: string,
+  labels: () => Record<string, string>,
+): Promise<Descriptor> {
+  const { content } = services;
+  const hash = new Bun.CryptoHasher("sha256");
   let size = 0;
-  const hashed = (async function* () {
-    for await (const chunk of tar) {
-      raw.update(chunk);
-      yield chunk;
-    }
-  })();
-  const ref = `layer-${randomUUID()}`;
+  const ref = `blob-${randomUUID()}`;
   const writer = await content.writer(namespace, ref);
   try {
-    const gzip = createGzip({ level: GZIP_LEVEL, chunkSize: CHUNK });
-    for await (const chunk of through(hashed, gzip, (error) => error)) {
-      packed.update(chunk);
+    for await (const chunk of source) {
+      hash.update(chunk);
       size += chunk.length;
       await writer.write(chunk);
     }
-    const digest = `sha256:${packed.digest("hex")}`;
-    const diffId = `sha256:${raw.digest("hex")}`;
-    await writer.commit(size, digest, { [UNCOMPRESSED]: diffId }).catch((error: unknown) => {
+    const digest = `sha256:${hash.digest("hex")}`;
+    await writer.commit(size, digest, labels()).catch(async (error: unknown) => {
       if (!hasCode(error, "AlreadyExists")) throw error;
+      await hold(services, namespace, { type: "content", id: digest });
     });
-    return { descriptor: { mediaType: MediaType.layerGzip, digest, size }, diffId };
+    return { mediaType, digest, size };
   } catch (error) {
     await writer.close().catch(() => {});
     await content.abort(namespace, ref).catch(() => {});
@@ -99,6 +92,28 @@ export async function putLayer(
   } finally {
     await writer.close().catch(() => {});
   }
+}
+
+/** Fast rather than small: what is built is run here far more often than it is pushed. */
+const GZIP_LEVEL = 3;
+
+/** Writes a layer's tar into the content store, compressed. Throws what the source throws; nothing is left then. */
+export async function putLayer(ground: WriteGround, tar: AsyncIterable<Uint8Array>): Promise<StoredLayer> {
+  const raw = new Bun.CryptoHasher("sha256");
+  const hashed = (async function* () {
+    for await (const chunk of tar) {
+      raw.update(chunk);
+      yield chunk;
+    }
+  })();
+  let diffId = "";
+  const gzip = createGzip({ level: GZIP_LEVEL, chunkSize: CHUNK });
+  const packed = through(hashed, gzip, (error) => error);
+  const descriptor = await putBlob(ground, packed, MediaType.layerGzip, () => {
+    diffId = `sha256:${raw.digest("hex")}`;
+    return { [UNCOMPRESSED]: diffId };
+  });
+  return { descriptor, diffId };
 }
 
 /** Unpacks a layer onto the snapshot `parent` ("" for none), unless that was done before. Returns the new snapshot's name. */
@@ -113,7 +128,10 @@ export async function unpackLayer(
     if (!hasCode(error, "NotFound")) throw error;
     return undefined;
   });
-  if (there) return chainId;
+  if (there) {
+    await hold(services, namespace, { type: `snapshots/${snapshotter}`, id: chainId });
+    return chainId;
+  }
   const key = `extract-${randomUUID()} ${chainId}`;
   const mounts = await snapshots.prepare(namespace, key, parent, { [SNAPSHOT_REF]: chainId });
   let committed = false;
@@ -141,23 +159,30 @@ const OCI_LAYERS: Readonly<Record<string, string>> = {
   zstd: MediaType.layerZstd,
 };
 
+/** An image to be stored; its layers are in the content store already. */
+export interface NewImage {
+  config: DockerImageConfig;
+  /** The config's bytes, where its digest (the image's id) is given; else it is written anew. */
+  configBytes?: Uint8Array;
+  layers: readonly Descriptor[];
+  /** A manifest to keep as it is; else one is made. */
+  manifest?: { bytes: Uint8Array; document: Manifest };
+}
+
+const jsonBytes = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
+
 /** An image's config and manifest as blobs. Returns the manifest's descriptor and the config's digest, which is the image id. */
 export async function putImage(
   ground: WriteGround,
-  config: DockerImageConfig,
-  layers: readonly Descriptor[],
+  { config, configBytes, layers, manifest }: NewImage,
 ): Promise<{ manifest: Descriptor; id: string }> {
   const chainId = chainIds(config.rootfs.diff_ids).at(-1);
   const snapshot = chainId === undefined ? {} : snapshotLabel(ground.snapshotter, chainId);
   // An OCI manifest has at least one layer; Docker's may have none.
   const oci = layers.length > 0;
-  const stored = await putDocument(
-    ground,
-    config,
-    oci ? MediaType.config : MediaType.dockerConfig,
-    () => snapshot,
-  );
-  const document: Manifest = {
+  const type = manifest?.document.config.mediaType ?? (oci ? MediaType.config : MediaType.dockerConfig);
+  const stored = await putBytes(ground, configBytes ?? jsonBytes(config), type, snapshot);
+  const document: Manifest = manifest?.document ?? {
     schemaVersion: 2,
     mediaType: oci ? MediaType.manifest : MediaType.dockerManifest,
     config: stored,
@@ -168,6 +193,12 @@ export async function putImage(
       size,
     })),
   };
-  const manifest = await putDocument(ground, document, document.mediaType!, () => manifestLabels(document));
-  return { manifest, id: stored.digest };
+  const bytes = manifest?.bytes ?? jsonBytes(document);
+  const target = await putBytes(
+    ground,
+    bytes,
+    document.mediaType ?? MediaType.manifest,
+    manifestLabels(document),
+  );
+  return { manifest: target, id: stored.digest };
 }

@@ -1,4 +1,5 @@
 // Answers that go on: JSON lines and byte streams whose head is sent at once and that stop when the client is gone.
+import { toApiError } from "../errors.ts";
 import type { RouteContext } from "./request.ts";
 
 // ES2026; not in TypeScript's library yet.
@@ -83,4 +84,35 @@ export function streamJson(
   return streamBytes(c, { contentType: "application/json", shutdown: options.shutdown }, (write, signal) =>
     produce((value) => write(`${toJson(value)}${newline}`), signal),
   );
+}
+
+/**
+ * JSON lines whose answer begins with the first of them: until then a failure still has a status of its own, and a client
+ * that sends a body is not answered before it was read (some close it then). Later failures are told in-band.
+ */
+export async function streamJsonOnceSaid(
+  c: RouteContext,
+  options: { shutdown?: AbortSignal },
+  produce: (write: (value: unknown) => Promise<void>, signal: AbortSignal) => Promise<void>,
+): Promise<Response> {
+  const gone = new AbortController();
+  const said = Promise.withResolvers<void>();
+  const sink = Promise.withResolvers<(value: unknown) => Promise<void>>();
+  const signals = [c.req.raw.signal, gone.signal];
+  if (options.shutdown) signals.push(options.shutdown);
+  const work = produce(async (value) => {
+    said.resolve();
+    await (await sink.promise)(value);
+  }, AbortSignal.any(signals));
+  await Promise.race([said.promise, work]);
+  return streamJson(c, options, async (write, signal) => {
+    signal.addEventListener("abort", () => gone.abort(signal.reason), { once: true });
+    sink.resolve(write);
+    try {
+      await work;
+    } catch (error) {
+      const { message } = toApiError(error);
+      await write({ errorDetail: { message }, error: message });
+    }
+  });
 }

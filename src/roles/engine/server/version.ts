@@ -5,6 +5,12 @@ import { badRequest } from "../errors.ts";
 export const API_VERSION: string = specs.engineApi;
 export const MIN_API_VERSION: string = specs.engineApiMinimum;
 
+/**
+ * What is served all the same, with the answers of the oldest: skopeo up to 1.13 (Debian 12's) asks for 1.22 unless told
+ * otherwise, and nothing that it needs has changed since.
+ */
+const OLDEST = "1.12";
+
 const PREFIX = /^\/v([0-9.]+)(?=\/|$)/;
 
 /** "/v1.43/info" → the version asked for and the rest; without a prefix the newest version is meant. */
@@ -34,7 +40,7 @@ export function checkVersion(version: string): void {
   if (compareVersions(version, API_VERSION) > 0) {
     throw badRequest(`client version ${version} is too new. Maximum supported API version is ${API_VERSION}`);
   }
-  if (compareVersions(version, MIN_API_VERSION) < 0) {
+  if (compareVersions(version, OLDEST) < 0) {
     throw badRequest(
       `client version ${version} is too old. Minimum supported API version is ${MIN_API_VERSION}, please upgrade your client to a newer version`,
     );
