@@ -1,8 +1,9 @@
-// IPv4 sockets that only hold a port: bound, never listening, so that no other program gets it and nobody connects to it.
+// IPv4 and IPv6 sockets that only hold a port: bound, never listening, so that no other program gets it and nobody connects to it.
 
-import { IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP } from "./constants/inet.ts";
+import { IPPROTO_IPV6, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, IPV6_V6ONLY } from "./constants/inet.ts";
 import {
   AF_INET,
+  AF_INET6,
   SO_RCVBUF,
   SOCK_CLOEXEC,
   SOCK_DGRAM,
@@ -21,13 +22,14 @@ const KINDS: Readonly<Record<Transport, { type: number; protocol: number }>> = {
   sctp: { type: SOCK_STREAM, protocol: IPPROTO_SCTP },
 };
 
-/** struct sockaddr_in, port and address in network order. man 7 ip. */
+/** struct sockaddr_in or sockaddr_in6 (by the address's length), port and address in network order. man 7 ip, man 7 ipv6. */
 function sockaddr(address: Uint8Array, port: number): Uint8Array {
-  const bytes = new Uint8Array(16);
+  const v6 = address.length === 16;
+  const bytes = new Uint8Array(v6 ? 28 : 16);
   const view = new DataView(bytes.buffer);
-  view.setUint16(0, AF_INET, true);
+  view.setUint16(0, v6 ? AF_INET6 : AF_INET, true);
   view.setUint16(2, port, false);
-  bytes.set(address, 4);
+  bytes.set(address, v6 ? 8 : 4);
   return bytes;
 }
 
@@ -36,14 +38,18 @@ function sockaddr(address: Uint8Array, port: number): Uint8Array {
  * program that sets it too could still listen there. Throws SyscallError: EADDRINUSE, EADDRNOTAVAIL, EPROTONOSUPPORT …
  */
 export function holdPort(transport: Transport, address: Uint8Array, port: number): Fd {
-  const what = `${address.join(".")}:${port}/${transport}`;
+  const v6 = address.length === 16;
+  const what = `${v6 ? "IPv6 " : ""}${address.join(".")}:${port}/${transport}`;
   const { type, protocol } = KINDS[transport];
-  const fd = new Fd(syscall("socket", what, AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol), what);
+  const family = v6 ? AF_INET6 : AF_INET;
+  const fd = new Fd(syscall("socket", what, family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol), what);
   try {
     // Datagrams are only queued here while no rule translates them; keep what that can cost small.
     if (transport === "udp") {
       syscall("setsockopt", what, fd.number, SOL_SOCKET, SO_RCVBUF, new Int32Array([0]), 4);
     }
+    // The other family's port is held, or left, by itself.
+    if (v6) syscall("setsockopt", what, fd.number, IPPROTO_IPV6, IPV6_V6ONLY, new Int32Array([1]), 4);
     const to = sockaddr(address, port);
     syscall("bind", what, fd.number, to, to.length);
     return fd;

@@ -29,16 +29,17 @@ async function openContainerd(config: EngineConfig, address: string): Promise<Co
 }
 
 async function parts(): Promise<DaemonParts> {
-  const [{ createNetworks }, containers] = await Promise.all([
+  const [{ createNetworks }, containers, { connectRoutes }] = await Promise.all([
     import("./roles/engine/network/index.ts"),
     import("./roles/engine/containers/index.ts"),
+    import("./roles/engine/containers/connect-routes.ts"),
   ]);
   return {
     openContainerd,
     openNetworks: async (config) => createNetworks(config),
     createContainers: containers.createContainers,
     containerApi: (engine) => ({
-      routes: [containers.containerRoutes(engine), containers.execRoutes(engine)],
+      routes: [containers.containerRoutes(engine), containers.execRoutes(engine), connectRoutes(engine)],
       hijacks: [...containers.hijackRoutes],
     }),
   };

@@ -51,6 +51,11 @@ const roles: readonly Role[] = [
   },
   { names: ["runc", "docker-runc"], about: "the OCI runtime", load: () => import("./roles/runtime/main.ts") },
   {
+    names: ["network-keeper", "docker-network-keeper"],
+    about: "containers' resolver; the engine starts it",
+    load: () => import("./roles/keeper/main.ts"),
+  },
+  {
     names: ["install"],
     about: "lays the symlinks: bunker install --prefix DIR",
     load: () => import("./install.ts"),

@@ -6,6 +6,7 @@ export const headers = [
   "linux/if_addr.h",
   "linux/veth.h",
   "linux/neighbour.h",
+  "linux/if_bridge.h",
 ] as const;
 
 export const RTM_NEWLINK = 16;
@@ -54,13 +55,30 @@ export const IFLA_BRPORT_STATE = 1;
 export const IFLA_BRPORT_MODE = 4;
 export const IFLA_BRPORT_LEARNING = 8;
 export const IFLA_BRPORT_UNICAST_FLOOD = 9;
+export const IFLA_BRPORT_FLUSH = 24;
 export const IFLA_BRPORT_ISOLATED = 33;
+export const BR_STATE_DISABLED = 0;
+export const BR_STATE_FORWARDING = 3;
+export const IFLA_MACVLAN_MODE = 1;
+export const MACVLAN_MODE_PRIVATE = 1;
+export const MACVLAN_MODE_VEPA = 2;
+export const MACVLAN_MODE_BRIDGE = 4;
+export const MACVLAN_MODE_PASSTHRU = 8;
+export const IFLA_IPVLAN_MODE = 1;
+export const IFLA_IPVLAN_FLAGS = 2;
+export const IPVLAN_MODE_L2 = 0;
+export const IPVLAN_MODE_L3 = 1;
+export const IPVLAN_MODE_L3S = 2;
+export const IPVLAN_F_PRIVATE = 1;
+export const IPVLAN_F_VEPA = 2;
+export const IFLA_VLAN_ID = 1;
 
 export const IFA_ADDRESS = 1;
 export const IFA_LOCAL = 2;
 export const IFA_LABEL = 3;
 export const IFA_BROADCAST = 4;
 export const IFA_FLAGS = 8;
+export const IFA_F_NODAD = 2;
 export const RTA_DST = 1;
 export const RTA_SRC = 2;
 export const RTA_IIF = 3;

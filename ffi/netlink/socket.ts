@@ -40,7 +40,7 @@ import {
   type Reply,
 } from "./message.ts";
 
-const SockaddrNl = layout({
+export const SockaddrNl = layout({
   c: "struct sockaddr_nl",
   header: "linux/netlink.h",
   size: 12,

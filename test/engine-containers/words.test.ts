@@ -153,7 +153,12 @@ test("ports: bound, exposed, ranges, all", () => {
       ipAddress: "",
       ipPrefixLen: 16,
       gateway: "",
+      ip6Address: "",
+      ip6PrefixLen: 0,
+      gateway6: "",
       aliases: [],
+      dnsNames: [],
+      gatewayPriority: 0,
       ports: { "80/tcp": [{ hostIp: "", hostPort: 8000 }] },
     },
   ]);

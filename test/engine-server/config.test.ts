@@ -133,7 +133,6 @@ describe("the configuration", () => {
     [["--default-runtime", "nope"], "specified default runtime 'nope' does not exist"],
     [["--add-runtime", "runc=/x"], "runtime name 'runc' is reserved"],
     [["--userns-remap", "default"], "--userns-remap is not implemented"],
-    [["--ipv6"], "--ipv6 is not implemented"],
     [["-b", "br0", "--bip", "10.0.0.1/24"], "mutually exclusive"],
     [["--log-level", "loud"], "invalid logging level: loud"],
     [["--label", "x"], "bad attribute format: x"],

@@ -69,8 +69,8 @@ describe("an address pool", () => {
 
   test("goes over chunk borders, and a whole /16 is 65533 containers beside the gateway", () => {
     const pool = new AddressPool(subnet("172.17.0.0/16"));
-    const all = new Set<number>();
-    for (let ip = pool.next(); ip !== undefined; ip = pool.next()) all.add(ip);
+    const all = new Set<bigint>();
+    for (let ip = pool.next(); ip !== undefined; ip = pool.next()) all.add(ip.value);
     expect(all.size).toBe(65534);
   });
 
@@ -97,7 +97,7 @@ describe("subnets", () => {
 
   test("pools that make no sense are refused", () => {
     expect(() => parsePools([{ base: "10.0.0.0/8", size: 4 }])).toThrow("invalid pool size");
-    expect(() => parsePools([{ base: "ten", size: 24 }])).toThrow("no IPv4 CIDR");
+    expect(() => parsePools([{ base: "ten", size: 24 }])).toThrow("no CIDR");
     const config = { dataRoot: "/nonexistent", execRoot: "/nonexistent" };
     expect(() =>
       createNetworks({ ...config, network: { defaultAddressPools: [{ base: "x", size: 1 }] } }),
@@ -114,9 +114,11 @@ describe("host ports", () => {
     hostPortEnd,
   });
 
+  const plain = { hostIp: "0.0.0.0", v4: true, v6: false, relay: false };
+
   test("are taken from other programs, and given back", async () => {
     const ports = new HostPorts();
-    const [taken] = ports.reserve([ask(0)]);
+    const [taken] = ports.reserve([ask(0)], plain);
     const listen = () =>
       new Promise<string>((resolve) => {
         const server = createServer();
@@ -124,8 +126,8 @@ describe("host ports", () => {
         server.listen(taken!.hostPort, "127.0.0.1", () => server.close(() => resolve("listened")));
       });
     expect(await listen()).toBe("EADDRINUSE");
-    expect(() => ports.reserve([ask(taken!.hostPort)])).toThrow("port is already allocated");
-    expect(() => ports.reserve([{ ...ask(taken!.hostPort), hostIp: "" }])).toThrow(
+    expect(() => ports.reserve([ask(taken!.hostPort)], plain)).toThrow("port is already allocated");
+    expect(() => ports.reserve([{ ...ask(taken!.hostPort), hostIp: "" }], plain)).toThrow(
       "port is already allocated",
     );
     ports.release([taken!]);
@@ -134,11 +136,13 @@ describe("host ports", () => {
 
   test("all of a container's or none", () => {
     const ports = new HostPorts();
-    const [one] = ports.reserve([ask(0)]);
-    const [free] = ports.reserve([ask(0)]);
+    const [one] = ports.reserve([ask(0)], plain);
+    const [free] = ports.reserve([ask(0)], plain);
     ports.release([free!]);
-    expect(() => ports.reserve([ask(free!.hostPort), ask(one!.hostPort)])).toThrow("already allocated");
-    expect(ports.reserve([ask(free!.hostPort)])).toHaveLength(1);
+    expect(() => ports.reserve([ask(free!.hostPort), ask(one!.hostPort)], plain)).toThrow(
+      "already allocated",
+    );
+    expect(ports.reserve([ask(free!.hostPort)], plain)).toHaveLength(1);
     ports.close();
   });
 });
@@ -156,7 +160,14 @@ describe("names", () => {
 describe("the firewall's table", () => {
   const state = {
     bridges: [
-      { name: "docker0", subnet: subnet("172.17.0.0/16"), internal: false, masquerade: true, icc: true },
+      {
+        name: "docker0",
+        subnets: [subnet("172.17.0.0/16")],
+        internal: false,
+        masquerade: [{ subnet: subnet("172.17.0.0/16"), source: undefined }],
+        open: [],
+        icc: true,
+      },
     ],
     ports: [
       {
@@ -192,12 +203,14 @@ describe("the firewall's table", () => {
   });
 
   test("is made anew in one transaction", () => {
-    const names = replaceTable("bunker", state).map(({ name, about }) => `${name.slice(8)} ${about}`);
+    const names = replaceTable("bunker", state, { chains: ["old", "DOCKER-USER"], sets: ["old"] }).map(
+      ({ name, about }) => `${name.slice(8)} ${about}`,
+    );
     expect(names).toMatchSnapshot();
   });
 
   test("a subnet at the end of the address space has no end element", () => {
-    const last = { ...state.bridges[0]!, subnet: subnet("240.0.0.0/4") };
+    const last = { ...state.bridges[0]!, subnets: [subnet("240.0.0.0/4")] };
     expect(elementsOf({ bridges: [last], ports: [] }).subnets).toHaveLength(1);
   });
 });

@@ -198,9 +198,9 @@ describe.skipIf(!root)(`the kernel${root ? "" : " (skipped: needs root)"}`, () =
     try {
       using namespace = open(sandbox.netns, 0);
       using socket = inNetns(namespace, () => NetlinkSocket.open("netfilter"));
-      const bad = deleteElements("nowhere", "nothing", [{ key: Uint8Array.of(1) }]);
+      const bad = deleteElements({ family: 2, name: "nowhere" }, "nothing", [{ key: Uint8Array.of(1) }]);
       try {
-        commit(socket, [addTable("one"), ...bad, addTable("two")]);
+        commit(socket, [addTable({ family: 2, name: "one" }), ...bad, addTable({ family: 2, name: "two" })]);
         expect.unreachable();
       } catch (error) {
         expect(isErrno(error, "ENOENT")).toBe(true);
@@ -208,7 +208,10 @@ describe.skipIf(!root)(`the kernel${root ? "" : " (skipped: needs root)"}`, () =
       }
       const list = () => Bun.spawnSync(sandbox.inside(["nft", "list", "tables"])).stdout.toString();
       expect(list()).toBe("");
-      commit(socket, [addTable("one"), { ...addTable("two"), flags: NLM_F_CREATE }]);
+      commit(socket, [
+        addTable({ family: 2, name: "one" }),
+        { ...addTable({ family: 2, name: "two" }), flags: NLM_F_CREATE },
+      ]);
       expect(list()).toBe("table ip one\ntable ip two\n");
     } finally {
       await sandbox.stop();

@@ -35,7 +35,7 @@ describe.skipIf(!root)(`networks by their options${root ? "" : " (skipped: needs
         ports: [published(8080)],
       }),
     ).rejects.toThrow("address already in use");
-    expect((await world.ruleset()).match(/^table ip bunker-[0-9a-f]{8} \{$/gm)).toHaveLength(2);
+    expect((await world.ruleset()).match(/^table inet bunker-[0-9a-f]{8} \{$/gm)).toHaveLength(2);
     expect(await one.call("reconcile")).toEqual([]);
     expect(await two.call("reconcile")).toEqual([]);
   });
@@ -44,12 +44,11 @@ describe.skipIf(!root)(`networks by their options${root ? "" : " (skipped: needs
     world = await World.make();
     await must(["ip", "-n", world.host.name, "route", "add", "172.17.128.0/20", "via", NEIGHBOUR_IP]);
     const engine = await world.engine();
-    expect((await engine.call("get", "bridge")).subnet).toBe("172.18.0.0/16");
+    expect((await engine.call("get", "bridge")).pools[0]!.subnet).toBe("172.18.0.0/16");
     await engine.kill();
     const second = await world.engine([], { bip: "10.77.0.1/24" });
     expect(await second.call("get", "bridge")).toMatchObject({
-      subnet: "10.77.0.0/24",
-      gateway: "10.77.0.1",
+      pools: [{ subnet: "10.77.0.0/24", gateway: "10.77.0.1" }],
     });
     expect(await must(["ip", "-n", world.host.name, "-o", "-4", "address", "show", "docker0"])).toContain(
       "10.77.0.1/24",
@@ -119,7 +118,7 @@ describe.skipIf(!root)(`networks by their options${root ? "" : " (skipped: needs
     expect(await world.ruleset()).toBe("");
     expect((await world.interfaces()).filter((name) => /^(docker|br-|veth)/.test(name))).toEqual([]);
     const third = await world.engine();
-    expect((await third.call("get", "shop")).subnet).toBe("172.18.0.0/16");
+    expect((await third.call("get", "shop")).pools[0]!.subnet).toBe("172.18.0.0/16");
     expect((await world.interfaces()).filter((name) => name.startsWith("br-"))).toHaveLength(1);
   });
 

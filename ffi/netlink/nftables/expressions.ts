@@ -19,6 +19,9 @@ export const reg32 = (n: number): number => NFT.NFT_REG32_00 + n;
 
 export const IP_SOURCE = { base: NFT.NFT_PAYLOAD_NETWORK_HEADER, offset: 12, length: 4 } as const;
 export const IP_DESTINATION = { base: NFT.NFT_PAYLOAD_NETWORK_HEADER, offset: 16, length: 4 } as const;
+export const IP6_SOURCE = { base: NFT.NFT_PAYLOAD_NETWORK_HEADER, offset: 8, length: 16 } as const;
+export const IP6_DESTINATION = { base: NFT.NFT_PAYLOAD_NETWORK_HEADER, offset: 24, length: 16 } as const;
+export const PORT_SOURCE = { base: NFT.NFT_PAYLOAD_TRANSPORT_HEADER, offset: 0, length: 2 } as const;
 /** TCP, UDP and SCTP agree on where it is. */
 export const PORT_DESTINATION = { base: NFT.NFT_PAYLOAD_TRANSPORT_HEADER, offset: 2, length: 2 } as const;
 
@@ -35,11 +38,36 @@ export function payload(
   });
 }
 
-export function meta(key: "iifname" | "oifname" | "l4proto", into: number = R1): Expression {
+/** Writes a field of TCP's or UDP's header from a register; the checksum at `checksum` is mended. */
+export function setPayload(
+  field: { base: number; offset: number; length: number },
+  checksum: number,
+  from: number = R1,
+): Expression {
+  return expression("payload", {
+    NFTA_PAYLOAD_SREG: from,
+    NFTA_PAYLOAD_BASE: field.base,
+    NFTA_PAYLOAD_OFFSET: field.offset,
+    NFTA_PAYLOAD_LEN: field.length,
+    NFTA_PAYLOAD_CSUM_TYPE: NFT.NFT_PAYLOAD_CSUM_INET,
+    NFTA_PAYLOAD_CSUM_OFFSET: checksum,
+  });
+}
+
+/** Loads a constant. */
+export function load(value: Uint8Array, into: number = R1): Expression {
+  return expression("immediate", {
+    NFTA_IMMEDIATE_DREG: into,
+    NFTA_IMMEDIATE_DATA: { NFTA_DATA_VALUE: value },
+  });
+}
+
+export function meta(key: "iifname" | "oifname" | "l4proto" | "nfproto", into: number = R1): Expression {
   const keys = {
     iifname: NFT.NFT_META_IIFNAME,
     oifname: NFT.NFT_META_OIFNAME,
     l4proto: NFT.NFT_META_L4PROTO,
+    nfproto: NFT.NFT_META_NFPROTO,
   };
   return expression("meta", { NFTA_META_DREG: into, NFTA_META_KEY: keys[key] });
 }
@@ -95,13 +123,22 @@ export function lookup(
   });
 }
 
-/** New destination from registers: an address, and a port in network order. */
-export function dnat(address: number, port: number): Expression {
+/** New destination from registers: an address, and a port in network order. `family` is NFPROTO_IPV4 or NFPROTO_IPV6. */
+export function dnat(family: number, address: number, port: number): Expression {
   return expression("nat", {
     NFTA_NAT_TYPE: NFT.NFT_NAT_DNAT,
-    NFTA_NAT_FAMILY: NFT.NFPROTO_IPV4,
+    NFTA_NAT_FAMILY: family,
     NFTA_NAT_REG_ADDR_MIN: address,
     NFTA_NAT_REG_PROTO_MIN: port,
+  });
+}
+
+/** New source, from a register. */
+export function snat(family: number, address: number): Expression {
+  return expression("nat", {
+    NFTA_NAT_TYPE: NFT.NFT_NAT_SNAT,
+    NFTA_NAT_FAMILY: family,
+    NFTA_NAT_REG_ADDR_MIN: address,
   });
 }
 
@@ -124,3 +161,16 @@ function verdict(code: number, chain?: string): Expression {
 export const accept = (): Expression => verdict(NFT.NF_ACCEPT);
 export const drop = (): Expression => verdict(NFT.NF_DROP);
 export const jump = (chain: string): Expression => verdict(NFT.NFT_JUMP, chain);
+
+/** Whether a rule ends every packet that gets to it: it matches nothing and its verdict is drop, or it rejects. */
+export function dropsEverything(expressions: readonly Attributes[]): boolean {
+  const names = expressions.map((entry) => entry["NFTA_EXPR_NAME"] as string);
+  const last = expressions.at(-1);
+  if (names.slice(0, -1).some((name) => name !== "counter" && name !== "log")) return false;
+  if (names.at(-1) === "reject") return true;
+  const data = last?.["NFTA_EXPR_DATA"] as Attributes | undefined;
+  const verdict = (data?.["NFTA_IMMEDIATE_DATA"] as Attributes | undefined)?.["NFTA_DATA_VERDICT"];
+  return (
+    names.at(-1) === "immediate" && (verdict as Attributes | undefined)?.["NFTA_VERDICT_CODE"] === NFT.NF_DROP
+  );
+}

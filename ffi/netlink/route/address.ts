@@ -1,6 +1,13 @@
-// IPv4 addresses of interfaces.
-import { AF_INET, NLM_F_CREATE, NLM_F_EXCL } from "../../constants/netlink.ts";
-import { RT_SCOPE_UNIVERSE, RTM_DELADDR, RTM_GETADDR, RTM_NEWADDR } from "../../constants/rtnetlink.ts";
+// IPv4 and IPv6 addresses of interfaces.
+import { AF_INET, AF_INET6, AF_UNSPEC, NLM_F_CREATE, NLM_F_EXCL } from "../../constants/netlink.ts";
+import {
+  IFA_F_NODAD,
+  RT_SCOPE_LINK,
+  RT_SCOPE_UNIVERSE,
+  RTM_DELADDR,
+  RTM_GETADDR,
+  RTM_NEWADDR,
+} from "../../constants/rtnetlink.ts";
 import { field, pack } from "../../struct.ts";
 import { concat, decodeAttributes, encodeAttributes } from "../attributes.ts";
 import type { Message } from "../message.ts";
@@ -9,10 +16,23 @@ import { Address, address } from "./tables.ts";
 
 export interface AddressInfo {
   index: number;
-  /** 4 bytes. */
+  /** 4 bytes, or 16. */
   address: Uint8Array;
   prefix: number;
 }
+
+/** An address of either family for error texts. */
+export const addressText = (bytes: Uint8Array): string =>
+  bytes.length === 4
+    ? bytes.join(".")
+    : (Buffer.from(bytes).toString("hex").match(/..../g) ?? [])
+        .map((part) => part.replace(/^0{1,3}/, ""))
+        .join(":");
+
+const isLinkLocal = (bytes: Uint8Array): boolean =>
+  bytes.length === 16
+    ? bytes[0] === 0xfe && (bytes[1]! & 0xc0) === 0x80
+    : bytes[0] === 169 && bytes[1] === 254;
 
 function message(
   name: string,
@@ -21,16 +41,19 @@ function message(
   info: AddressInfo,
   broadcast?: Uint8Array,
 ): Message {
+  const v6 = info.address.length === 16;
   return {
     name,
-    about: `${info.address.join(".")}/${info.prefix} on link ${info.index}`,
+    about: `${addressText(info.address)}/${info.prefix} on link ${info.index}`,
     type,
     flags,
     body: concat([
       pack(Address, {
-        ifa_family: AF_INET,
+        ifa_family: v6 ? AF_INET6 : AF_INET,
         ifa_prefixlen: info.prefix,
-        ifa_scope: RT_SCOPE_UNIVERSE,
+        // Who assigned it knows that nobody else has it; without this it would be of no use for a second.
+        ifa_flags: v6 ? IFA_F_NODAD : 0,
+        ifa_scope: isLinkLocal(info.address) ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE,
         ifa_index: info.index,
       }),
       encodeAttributes(address, {
@@ -50,15 +73,15 @@ export function deleteAddress(info: AddressInfo): Message {
   return message("RTM_DELADDR", RTM_DELADDR, 0, info);
 }
 
-/** All IPv4 addresses of the socket's namespace. */
-export function listAddresses(socket: NetlinkSocket): AddressInfo[] {
+/** All addresses of the socket's namespace; link-local IPv6 ones are left out unless asked for. */
+export function listAddresses(socket: NetlinkSocket, options: { linkLocal?: boolean } = {}): AddressInfo[] {
   return socket
     .dump({
       name: "RTM_GETADDR",
       about: "",
       type: RTM_GETADDR,
       flags: 0,
-      body: pack(Address, { ifa_family: AF_INET }),
+      body: pack(Address, { ifa_family: AF_UNSPEC }),
     })
     .filter((reply) => reply.type === RTM_NEWADDR)
     .map((reply) => {
@@ -68,5 +91,6 @@ export function listAddresses(socket: NetlinkSocket): AddressInfo[] {
         address: (attributes["IFA_LOCAL"] ?? attributes["IFA_ADDRESS"]) as Uint8Array,
         prefix: field(Address, reply.body, "ifa_prefixlen"),
       };
-    });
+    })
+    .filter((info) => options.linkLocal === true || info.address.length === 4 || !isLinkLocal(info.address));
 }

@@ -1,6 +1,8 @@
 // Network interfaces: bridges, veth pairs, their flags and masters. Each verb is one message.
 import { AF_UNSPEC, NLM_F_CREATE, NLM_F_EXCL } from "../../constants/netlink.ts";
 import {
+  BR_STATE_DISABLED,
+  BR_STATE_FORWARDING,
   IFF_UP,
   IFNAMSIZ,
   RTM_DELLINK,
@@ -60,6 +62,25 @@ export interface PortChange {
   hairpin?: boolean;
   /** Isolated ports reach no other isolated port. */
   isolated?: boolean;
+  /** False: no frame comes in or goes out, nothing is learned, and what was learned is forgotten. */
+  forwarding?: boolean;
+}
+
+/** A device on top of another one (or of nothing), born where it is to live. */
+export interface StackedRequest {
+  name: string;
+  /** Index of the device below. */
+  parent?: number;
+  /** Its namespace; absent: this one. */
+  netns?: FdLike;
+  mac?: Uint8Array;
+  mtu?: number;
+  kind:
+    | { type: "macvlan"; mode: number }
+    | { type: "ipvlan"; mode: number; flags: number }
+    | { type: "vlan"; id: number }
+    | { type: "dummy" };
+  up?: boolean;
 }
 
 function checked(name: string): string {
@@ -121,6 +142,28 @@ export function newVeth(request: VethRequest): Message {
   });
 }
 
+/** macvlan, ipvlan, vlan and dummy devices. */
+export function newStacked(request: StackedRequest): Message {
+  const { kind } = request;
+  const data: Attributes | undefined =
+    kind.type === "macvlan"
+      ? { IFLA_MACVLAN_MODE: kind.mode }
+      : kind.type === "ipvlan"
+        ? { IFLA_IPVLAN_MODE: kind.mode, IFLA_IPVLAN_FLAGS: kind.flags || undefined }
+        : kind.type === "vlan"
+          ? { IFLA_VLAN_ID: kind.id }
+          : undefined;
+  const flags = request.up ? UP : {};
+  return message("RTM_NEWLINK", RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, request.name, flags, {
+    IFLA_IFNAME: checked(request.name),
+    IFLA_ADDRESS: request.mac,
+    IFLA_MTU: request.mtu,
+    IFLA_LINK: request.parent,
+    IFLA_NET_NS_FD: request.netns === undefined ? undefined : fdNumber(request.netns),
+    IFLA_LINKINFO: { IFLA_INFO_KIND: kind.type, IFLA_INFO_DATA: data },
+  });
+}
+
 export function setLink(index: number, change: LinkChange): Message {
   const flags = change.up === undefined ? {} : { ifi_flags: change.up ? IFF_UP : 0, ifi_change: IFF_UP };
   return message(
@@ -154,6 +197,13 @@ export function setBridgePort(name: string, change: PortChange): Message {
         IFLA_INFO_SLAVE_DATA: {
           IFLA_BRPORT_MODE: flag(change.hairpin),
           IFLA_BRPORT_ISOLATED: flag(change.isolated),
+          IFLA_BRPORT_STATE:
+            change.forwarding === undefined
+              ? undefined
+              : change.forwarding
+                ? BR_STATE_FORWARDING
+                : BR_STATE_DISABLED,
+          IFLA_BRPORT_FLUSH: change.forwarding === false ? new Uint8Array() : undefined,
         },
       },
     },

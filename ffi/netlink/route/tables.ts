@@ -69,6 +69,7 @@ const bridge: Table = {
 const bridgePort: Table = {
   IFLA_BRPORT_STATE: [RT.IFLA_BRPORT_STATE, "u8"],
   IFLA_BRPORT_MODE: [RT.IFLA_BRPORT_MODE, "u8"],
+  IFLA_BRPORT_FLUSH: [RT.IFLA_BRPORT_FLUSH, "bytes"],
   IFLA_BRPORT_ISOLATED: [RT.IFLA_BRPORT_ISOLATED, "u8"],
 };
 
@@ -83,6 +84,15 @@ const veth: Table = {
   VETH_INFO_PEER: [RT.VETH_INFO_PEER, { prefix: Link.size, table: plainLink }],
 };
 
+const macvlan: Table = { IFLA_MACVLAN_MODE: [RT.IFLA_MACVLAN_MODE, "u32"] };
+
+const ipvlan: Table = {
+  IFLA_IPVLAN_MODE: [RT.IFLA_IPVLAN_MODE, "u16"],
+  IFLA_IPVLAN_FLAGS: [RT.IFLA_IPVLAN_FLAGS, "u16"],
+};
+
+const vlan: Table = { IFLA_VLAN_ID: [RT.IFLA_VLAN_ID, "u16"] };
+
 export const link: Table = {
   ...plainLink,
   IFLA_LINK: [RT.IFLA_LINK, "u32"],
@@ -94,7 +104,10 @@ export const link: Table = {
     {
       nest: {
         IFLA_INFO_KIND: [RT.IFLA_INFO_KIND, "string"],
-        IFLA_INFO_DATA: [RT.IFLA_INFO_DATA, { by: "IFLA_INFO_KIND", of: { bridge, veth } }],
+        IFLA_INFO_DATA: [
+          RT.IFLA_INFO_DATA,
+          { by: "IFLA_INFO_KIND", of: { bridge, veth, macvlan, ipvlan, vlan } },
+        ],
         IFLA_INFO_SLAVE_KIND: [RT.IFLA_INFO_SLAVE_KIND, "string"],
         IFLA_INFO_SLAVE_DATA: [
           RT.IFLA_INFO_SLAVE_DATA,

@@ -180,6 +180,10 @@ export const groups: Record<string, GroupEntry> = {
         "Disconnect a container from a network",
         async () => (await import("./verbs/network-connect.ts")).disconnect,
       ),
+      explain: entry(
+        "Tell who can reach containers and their published ports, and by which rule",
+        async () => (await import("./verbs/network-explain.ts")).explainNetworks,
+      ),
       inspect: entry(
         "Display detailed information on one or more networks",
         async () => (await import("./verbs/inspect.ts")).inspectNetwork,

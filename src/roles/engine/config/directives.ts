@@ -7,6 +7,7 @@ export type DirectiveType =
   | "list"
   /** `k=v` flags, an object of strings in the file. */
   | "map"
+  | "maps"
   /** `name=soft[:hard]` flags, `{name: {Name, Soft, Hard}}` in the file. */
   | "ulimits"
   /** `name=path` flags, `{name: {path, runtimeArgs, …}}` in the file. */
@@ -78,7 +79,7 @@ export const directives: readonly Directive[] = [
     refused: { unless: (value) => Array.isArray(value) && value.length === 0, why: notYet },
   }),
   text("bip", "IPv4 address for the default bridge"),
-  text("bip6", "IPv6 address for the default bridge", { refused: { unless: off, why: notYet } }),
+  text("bip6", "IPv6 address for the default bridge"),
   text("bridge", "Attach containers to a network bridge", { short: "b" }),
   list("cdi-spec-dirs", "cdi-spec-dir", "CDI specification directories to use", {
     ignored: "CDI devices are not implemented",
@@ -106,9 +107,8 @@ export const directives: readonly Directive[] = [
   },
   text("default-cgroupns-mode", 'Default mode for containers cgroup namespace ("host" | "private")'),
   text("default-gateway", "Default gateway IPv4 address for the default bridge network"),
-  text("default-gateway-v6", "Default gateway IPv6 address for the default bridge network", {
-    refused: { unless: off, why: notYet },
-  }),
+  text("default-gateway-v6", "Default gateway IPv6 address for the default bridge network"),
+  text("default-publish-address", "Host address for published ports that name none, on every network"),
   text("default-ipc-mode", 'Default mode for containers ipc ("shareable" | "private")'),
   text("default-runtime", "Default OCI runtime for containers"),
   text("default-shm-size", "Default shm size for containers"),
@@ -130,9 +130,7 @@ export const directives: readonly Directive[] = [
     refused: { unless: (value) => value === "nftables" || value === "", why: "can only be nftables" },
   }),
   text("fixed-cidr", "IPv4 subnet for the default bridge network"),
-  text("fixed-cidr-v6", "IPv6 subnet for the default bridge network", {
-    refused: { unless: off, why: notYet },
-  }),
+  text("fixed-cidr-v6", "IPv6 subnet for the default bridge network"),
   text("group", "Group for the unix socket", { short: "G" }),
   bool("help", "Print usage", { short: "h", flagOnly: true }),
   list("hosts", "host", "Daemon socket(s) to connect to", { short: "H" }),
@@ -156,9 +154,7 @@ export const directives: readonly Directive[] = [
   bool("ip-masq", "Enable IP masquerading for the default bridge network"),
   bool("ip6tables", "Enable addition of ip6tables rules", { ignored: "" }),
   bool("iptables", "Enable addition of firewall rules"),
-  bool("ipv6", "Enable IPv6 networking for the default bridge network", {
-    refused: { unless: off, why: notYet },
-  }),
+  bool("ipv6", "Enable IPv6 networking for the default bridge network"),
   list("labels", "label", "Set key=value labels to the daemon"),
   bool("live-restore", "Keep containers running while the daemon is down (default true)"),
   text("log-driver", "Default driver for container logs"),
@@ -212,9 +208,8 @@ export const directives: readonly Directive[] = [
   {
     key: "default-network-opts",
     flag: "default-network-opt",
-    type: "map",
+    type: "maps",
     help: "Default network options",
-    refused: { unless: never, why: notYet },
   },
 ];
 

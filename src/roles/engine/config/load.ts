@@ -190,6 +190,13 @@ export function buildConfig(values: Values, configFile: string): EngineConfig {
       userlandProxy: flag("userland-proxy", true),
       fixedCidr: text("fixed-cidr", "") || undefined,
       defaultGateway: text("default-gateway", "") || undefined,
+      bip6: text("bip6", "") || undefined,
+      ipv6: flag("ipv6", false),
+      fixedCidr6: text("fixed-cidr-v6", "") || undefined,
+      defaultGateway6: text("default-gateway-v6", "") || undefined,
+      defaultPublishAddress: text("default-publish-address", "0.0.0.0"),
+      defaultNetworkOpts:
+        (values.get("default-network-opts") as Record<string, Record<string, string>> | undefined) ?? {},
     },
   };
 }

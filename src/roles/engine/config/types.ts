@@ -79,6 +79,14 @@ export interface EngineConfig {
   network: {
     bridge: string;
     bip?: string;
+    bip6?: string;
+    ipv6: boolean;
+    fixedCidr6?: string;
+    defaultGateway6?: string;
+    /** Where ports are published that name no address, on every network that says nothing itself. */
+    defaultPublishAddress: string;
+    /** Options by network driver for networks that do not set them. */
+    defaultNetworkOpts: Readonly<Record<string, Readonly<Record<string, string>>>>;
     defaultAddressPools: { base: string; size: number }[];
     dns: string[];
     dnsOptions: string[];

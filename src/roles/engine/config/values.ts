@@ -68,6 +68,15 @@ export function fromFlag(type: DirectiveType, values: string[], flag: string): u
       return values;
     case "map":
       return Object.fromEntries(values.map((value) => keyValue(value, flag)));
+    case "maps": {
+      const maps: Record<string, Record<string, string>> = {};
+      for (const value of values) {
+        const [group, entry] = keyValue(value, flag);
+        const [key, text] = keyValue(entry, flag);
+        maps[group] = { ...maps[group], [key]: text };
+      }
+      return maps;
+    }
     case "ulimits":
       return values.map(parseUlimit);
     case "runtimes":
@@ -115,6 +124,7 @@ export const fileTypes: Readonly<Record<DirectiveType, z.ZodType>> = {
   string: z.string(),
   list: z.array(z.string()),
   map: z.record(z.string(), z.union([z.string(), z.boolean().transform(String)])),
+  maps: z.record(z.string(), z.record(z.string(), z.string())),
   ulimits: z
     .record(z.string(), ulimitFile)
     .transform((map): Ulimit[] =>

@@ -21,6 +21,7 @@ import { commandOf, withImageDefaults } from "./image-defaults.ts";
 import { step } from "./mailbox.ts";
 import { settleMounts } from "./mount-points.ts";
 import { checkName, randomName } from "./names.ts";
+import { askedNetworks } from "./network.ts";
 import { newRecord } from "./record.ts";
 import { containerEvent, placesOf, type Room, snapshotterOf } from "./room.ts";
 import { writableLayer } from "./rootfs.ts";
@@ -96,7 +97,14 @@ export async function createContainer(
   registry.reserve(name, id);
   try {
     const container = await traced("engine", "create container", id, () =>
-      make(room, { id, name, image, config, host, networks: NetworkingConfig?.EndpointsConfig ?? {} }),
+      make(room, {
+        id,
+        name,
+        image,
+        config,
+        host,
+        networks: askedNetworks(engine.networks, host.NetworkMode, NetworkingConfig?.EndpointsConfig ?? {}),
+      }),
     );
     registry.add(container);
     containerEvent(room, container, "create");

@@ -1,6 +1,7 @@
 // /etc/hostname, /etc/hosts and /etc/resolv.conf of a container: files in its directory, bind-mounted.
 import { readFileSync, writeFileSync } from "node:fs";
 import { hostname as ownHostname } from "node:os";
+import { RESOLVER_ADDRESS } from "../../../wire/keeper/record.ts";
 import type { EngineConfig } from "../config/types.ts";
 import { badRequest } from "../errors.ts";
 import type { Endpoint } from "../network/types.ts";
@@ -49,8 +50,9 @@ export function hostsFile(
 ): string {
   const names = domainname === "" ? hostname : `${hostname}.${domainname} ${hostname}`;
   const own = endpoints
-    .filter((endpoint) => endpoint.ipAddress !== "")
-    .map((endpoint) => `${endpoint.ipAddress}\t${names}`);
+    .flatMap((endpoint) => [endpoint.ipAddress, endpoint.ip6Address])
+    .filter((address) => address !== "")
+    .map((address) => `${address}\t${names}`);
   return `${[...LOCAL_HOSTS, ...extra, ...own].join("\n")}\n`;
 }
 
@@ -109,6 +111,8 @@ export function writeEtcFiles(
   config: EngineConfig,
 ): void {
   const { record, host } = container;
+  // It has the files of the container whose network it shares.
+  if (container.joins(host.NetworkMode)) return;
   const hostname = hostnameOf(container);
   const onHost = host.NetworkMode === "host";
   const gateways =
@@ -116,20 +120,67 @@ export function writeEtcFiles(
       ? config.network.hostGatewayIps
       : endpoints.slice(0, 1).map((endpoint) => endpoint.gateway);
   const extra = extraHosts(host.ExtraHosts, onHost ? ["127.0.0.1"] : gateways);
-  const resolver: ResolverOptions = {
-    servers: host.Dns?.length ? host.Dns : config.network.dns,
-    search: host.DnsSearch?.length ? host.DnsSearch : config.network.dnsSearch,
-    options: host.DnsOptions?.length ? host.DnsOptions : config.network.dnsOptions,
-  };
-  const explicit = resolver.servers.length > 0;
   const hosts = onHost
     ? `${hostText("/etc/hosts")}${extra.map((line) => `${line}\n`).join("")}`
     : hostsFile(hostname, record.Config.Domainname, endpoints, extra);
   writeFileSync(record.HostnamePath, `${hostname}\n`, { mode: 0o644 });
   writeFileSync(record.HostsPath, hosts, { mode: 0o644 });
+  writeResolvConf(container, endpoints, config);
+}
+
+/** resolv.conf: of the engine's own resolver where a network of the container's has names, of outside ones otherwise. */
+export function writeResolvConf(
+  container: Container,
+  endpoints: readonly Endpoint[],
+  config: EngineConfig,
+): void {
+  const { record, host } = container;
+  const own: ResolverOptions = {
+    servers: host.Dns?.length ? host.Dns : config.network.dns,
+    search: host.DnsSearch?.length ? host.DnsSearch : config.network.dnsSearch,
+    options: host.DnsOptions?.length ? host.DnsOptions : config.network.dnsOptions,
+  };
+  const named = endpoints.some((endpoint) => endpoint.dnsNames.length > 0);
   // The host's own loopback resolver serves a container that shares its network.
-  const resolv = onHost && !explicit ? hostText("/etc/resolv.conf") : resolverFile(hostResolver(), resolver);
-  writeFileSync(record.ResolvConfPath, resolv, { mode: 0o644 });
+  const asHost = host.NetworkMode === "host" && own.servers.length === 0;
+  const text = named
+    ? internalResolverFile(hostResolver(), own)
+    : asHost
+      ? hostText("/etc/resolv.conf")
+      : resolverFile(hostResolver(), own);
+  writeFileSync(record.ResolvConfPath, text, { mode: 0o644 });
+}
+
+/** Names are whole as they are: no search domain is tried before the name itself, unless the user says so. */
+function internalResolverFile(hostText: string, own: ResolverOptions): string {
+  const text = resolverFile(hostText, { ...own, servers: [RESOLVER_ADDRESS] });
+  if (/^options .*\bndots:/m.test(text)) return text;
+  return /^options /m.test(text)
+    ? text.replace(/^options (.*)$/m, "options $1 ndots:0")
+    : `${text}options ndots:0\n`;
+}
+
+/** A running container joined or left a network: its own addresses in /etc/hosts, and its resolver. The rest of the files stays. */
+export function refreshEtcFiles(
+  container: Container,
+  endpoints: readonly Endpoint[],
+  config: EngineConfig,
+  change: { joined?: Endpoint; left?: Endpoint },
+): void {
+  const { record } = container;
+  const hostname = hostnameOf(container);
+  const { Domainname } = record.Config;
+  const names = Domainname === "" ? hostname : `${hostname}.${Domainname} ${hostname}`;
+  const addresses = (endpoint: Endpoint | undefined) =>
+    endpoint ? [endpoint.ipAddress, endpoint.ip6Address].filter((address) => address !== "") : [];
+  const gone = new Set(addresses(change.left));
+  const lines = hostText(record.HostsPath)
+    .split("\n")
+    .filter((line) => line !== "" && !gone.has(line.split(/\s/)[0]!));
+  const own = addresses(change.joined).map((address) => `${address}\t${names}`);
+  // In place: the file is mounted into the container.
+  writeFileSync(record.HostsPath, `${[...lines, ...own].join("\n")}\n`);
+  writeResolvConf(container, endpoints, config);
 }
 
 function hostText(path: string): string {

@@ -143,7 +143,9 @@ export function checkHost(config: ContainerConfig, host: HostConfig, engine: Eng
     throw badRequest(`logger: no log driver named '${driver}' is registered`);
   }
   checkLogOptions(driver, host.LogConfig.Config);
-  if (host.Links?.length) throw notImplemented("legacy container links (--link) are not implemented");
+  // On a network with names links are names too, which its endpoint's own list of them tells.
+  if (host.Links?.length && /^(|default|bridge)$/.test(host.NetworkMode))
+    throw notImplemented("legacy container links (--link) are not implemented");
 }
 
 /** Fills in what the engine decides where nothing was said. */

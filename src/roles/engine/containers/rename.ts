@@ -5,7 +5,7 @@ import { checkName } from "./names.ts";
 import { containerEvent, type Room } from "./room.ts";
 
 export function renameContainer(room: Room, container: Container, wanted: string): Promise<void> {
-  return container.mailbox.run(() => {
+  return container.mailbox.run(async () => {
     if (wanted === "") throw badRequest("Neither old nor new names may be empty");
     const name = checkName(wanted);
     const old = container.name;
@@ -25,6 +25,7 @@ export function renameContainer(room: Room, container: Container, wanted: string
       throw error;
     }
     room.registry.release(old, container.id);
+    await room.engine.networks.rename(container.id, name);
     containerEvent(room, container, "rename", { oldName: `/${old}` });
   });
 }

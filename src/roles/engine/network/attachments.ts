@@ -3,20 +3,28 @@ import { setLink } from "../../../../ffi/netlink/route/link.ts";
 import { log } from "../../../observe/log.ts";
 import { parseAddress, parseMac } from "./address.ts";
 import type { Catalog, Network } from "./catalog.ts";
-import { interfaceOf, portFailure, publishedPorts } from "./endpoint.ts";
+import { endpointSysctls, portFailure, publishedPorts } from "./endpoint.ts";
 import type { PublishedPort } from "./firewall/definition.ts";
+import { gatewayOf, waysOf } from "./gateway.ts";
 import {
-  addDefaultRoute,
   attachInterface,
   attachLoopback,
+  type ContainerInterface,
+  type Device,
   forgetInterface,
+  removeInside,
   removeInterface,
+  setWays,
 } from "./interface.ts";
 import type { Kernel } from "./kernel.ts";
+import { stackedKind } from "./parent.ts";
 import type { StoredEndpoint } from "./store.ts";
 
 /** A dead namespace takes its interface with it within this time; what is still there then is removed by us. */
 const SWEEP_AFTER_MS = 1000;
+
+const addressesOf = ({ endpoint, linkLocal }: StoredEndpoint) =>
+  [endpoint.ipAddress, endpoint.ip6Address, ...linkLocal].flatMap((text) => parseAddress(text) ?? []);
 
 export class Attachments {
   /** Endpoint id → its container's namespace, where this process saw it. */
@@ -30,37 +38,104 @@ export class Attachments {
     readonly kernel: Kernel,
   ) {}
 
+  isAttached(endpointId: string): boolean {
+    return this.#attached.has(endpointId);
+  }
+
+  /** The namespace of a container that runs, where it is known. */
+  namespaceOf(containerId: string): string | undefined {
+    for (const stored of this.catalog.endpointsOf(containerId)) {
+      const netns = this.#attached.get(stored.endpoint.endpointId) ?? stored.netns;
+      if (netns) return netns;
+    }
+    return undefined;
+  }
+
   /** Ports of all attached endpoints: what the firewall's table is to hold. */
   publishedPorts(): PublishedPort[] {
     return this.catalog
       .endpoints()
       .filter(({ endpoint }) => this.#attached.has(endpoint.endpointId))
-      .flatMap(publishedPorts);
+      .flatMap((stored) => this.#portsOf(stored));
   }
 
-  /** Attached endpoints of the container through which it has, or could have, its default route. */
-  #routed(containerId: string): StoredEndpoint[] {
-    return this.catalog
-      .endpointsOf(containerId)
-      .filter(({ endpoint }) => this.#attached.has(endpoint.endpointId) && endpoint.gateway !== "");
+  #portsOf(stored: StoredEndpoint): PublishedPort[] {
+    const bridge = this.catalog.byId(stored.endpoint.networkId)?.bridge;
+    return publishedPorts(stored).map((port) => ({
+      ...port,
+      routed: (port.hostIp.includes(":") ? bridge?.mode6 : bridge?.mode4) === "routed",
+    }));
+  }
+
+  /** The container's attached endpoint that leads out. */
+  #gateway(containerId: string) {
+    return gatewayOf(
+      this.catalog.endpointsOf(containerId).flatMap((stored) => {
+        const network = this.catalog.byId(stored.endpoint.networkId);
+        return network && this.#attached.has(stored.endpoint.endpointId) ? [{ stored, network }] : [];
+      }),
+    );
+  }
+
+  #device(network: Network, { hostInterface }: StoredEndpoint): Device {
+    const { bridge, stored } = network;
+    if (bridge) {
+      if (bridge.index === undefined) this.kernel.ensure(network);
+      return { kind: "veth", hostName: hostInterface, bridge: bridge.index!, icc: bridge.icc };
+    }
+    const how = stackedKind(stored.driver as "macvlan" | "ipvlan", stored.options);
+    return { kind: "stacked", parent: this.kernel.ensureParent(network), how };
+  }
+
+  #interface(network: Network, stored: StoredEndpoint): ContainerInterface {
+    const { endpoint, interfaceName, customMac, linkLocal, driverOpts } = stored;
+    const { v4, v6 } = network;
+    const at = (text: string, block: typeof v4) => {
+      const address = parseAddress(text);
+      return address && block ? [{ address, subnet: block.subnet }] : [];
+    };
+    const { mtu } = this.kernel.options;
+    return {
+      device: this.#device(network, stored),
+      name: interfaceName,
+      // An ipvlan has its parent's.
+      mac: network.stored.driver === "ipvlan" ? undefined : parseMac(endpoint.macAddress),
+      customMac,
+      addresses: [
+        ...at(endpoint.ipAddress, v4),
+        ...at(endpoint.ip6Address, v6),
+        ...linkLocal.flatMap((text) => {
+          const address = parseAddress(text)!;
+          const [base, prefix] = address.family === 4 ? [address.value & ~0xffffn, 16] : [address.value, 64];
+          return [{ address, subnet: { family: address.family, base, prefix } }];
+        }),
+      ],
+      ways: [],
+      mtu: network.mtu || (network.bridge ? mtu || undefined : undefined),
+      sysctls: endpointSysctls(driverOpts, interfaceName),
+    };
   }
 
   /** Gives the namespace its interface and opens its ports; when a step fails nothing of it is left. */
   attach(stored: StoredEndpoint, network: Network, netns: string): void {
     const { endpoint } = stored;
     if (network.stored.driver === "host") return;
-    if (!network.bridge) {
+    if (!network.bridge && !network.stored.parent) {
       attachLoopback(netns);
       return;
     }
-    if (network.bridge.index === undefined) this.kernel.ensure(network);
-    const hasRoute = this.#routed(endpoint.containerId).length > 0;
-    const { mtu } = this.kernel.options;
-    attachInterface(this.kernel.route, netns, interfaceOf(network, stored, hasRoute, mtu || undefined));
     this.#attached.set(endpoint.endpointId, netns);
+    try {
+      const first = this.#gateway(endpoint.containerId)?.stored === stored;
+      const iface = this.#interface(network, stored);
+      attachInterface(this.kernel.route, netns, { ...iface, ways: first ? waysOf(network, stored) : [] });
+    } catch (error) {
+      this.#attached.delete(endpoint.endpointId);
+      throw error;
+    }
     if (stored.publications.length === 0) return;
     try {
-      this.kernel.firewall?.publish(publishedPorts(stored));
+      this.kernel.firewall?.publish(this.#portsOf(stored));
     } catch (error) {
       this.#attached.delete(endpoint.endpointId);
       removeInterface(this.kernel.route, stored.hostInterface);
@@ -68,42 +143,59 @@ export class Attachments {
     }
   }
 
+  /** Publications went from one endpoint to another of the same container; both are told as they were and as they are. */
+  movePorts(before: readonly StoredEndpoint[], after: readonly StoredEndpoint[]): void {
+    const ports = (some: readonly StoredEndpoint[]) =>
+      some
+        .filter(({ endpoint }) => this.#attached.has(endpoint.endpointId))
+        .flatMap((one) => this.#portsOf(one));
+    const { firewall } = this.kernel;
+    if (!firewall) return;
+    firewall.unpublish(ports(before));
+    firewall.publish(ports(after));
+  }
+
   /**
    * The steps that take an endpoint (already off the catalog) out of the kernel; each is to be tried whatever the others do.
    * `live`: the container runs on and loses this interface only.
    */
   detach(stored: StoredEndpoint, network: Network | undefined, live: boolean): (() => void)[] {
-    const { endpoint, hostInterface, publications } = stored;
-    const netns = this.#attached.get(endpoint.endpointId);
-    if (!this.#attached.delete(endpoint.endpointId) || !network?.bridge) return [];
-    const bridge = network.bridge.index;
+    const { endpoint, hostInterface, interfaceName, publications } = stored;
+    const netns = this.#attached.get(endpoint.endpointId) ?? stored.netns;
+    if (!this.#attached.delete(endpoint.endpointId) || !network) return [];
+    const bridge = network.bridge?.index;
     const { route } = this.kernel;
     return [
       () => {
-        if (publications.length > 0) this.kernel.firewall?.unpublish(publishedPorts(stored));
+        if (publications.length > 0) this.kernel.firewall?.unpublish(this.#portsOf(stored));
       },
       () => {
-        if (live) return removeInterface(route, hostInterface);
+        if (live) {
+          if (hostInterface !== "") removeInterface(route, hostInterface);
+          else if (netns) removeInside(netns, interfaceName);
+          return;
+        }
+        if (hostInterface === "") return;
         this.#expectDeath(hostInterface);
         forgetInterface(route, {
           hostName: hostInterface,
           bridge: bridge ?? 0,
           mac: parseMac(endpoint.macAddress)!,
-          address: parseAddress(endpoint.ipAddress)!,
+          addresses: addressesOf(stored),
           customMac: stored.customMac,
         });
       },
       () => {
-        if (live && netns) this.#reroute(endpoint.containerId, netns);
+        if (live) this.reroute(endpoint.containerId);
       },
     ];
   }
 
-  /** When the network with the default route was left, another one of the container's takes over. */
-  #reroute(containerId: string, netns: string): void {
-    const [next] = this.#routed(containerId);
-    const gateway = next && parseAddress(next.endpoint.gateway);
-    if (gateway !== undefined) addDefaultRoute(netns, next!.interfaceName, gateway);
+  /** Makes the default route of a running container lead by the network that is now the one to lead out. */
+  reroute(containerId: string): void {
+    const best = this.#gateway(containerId);
+    const netns = this.namespaceOf(containerId);
+    if (best && netns) setWays(netns, best.stored.interfaceName, waysOf(best.network, best.stored));
   }
 
   #expectDeath(hostInterface: string): void {
@@ -132,9 +224,15 @@ export class Attachments {
   restore(): string[] {
     const done: string[] = [];
     const interfaces = this.kernel.interfaces();
-    for (const { endpoint, hostInterface } of this.catalog.endpoints()) {
+    for (const { endpoint, hostInterface, netns } of this.catalog.endpoints()) {
       const { endpointId, containerId, networkName } = endpoint;
-      const index = this.catalog.byId(endpoint.networkId)?.bridge?.index;
+      const network = this.catalog.byId(endpoint.networkId);
+      if (network?.stored.parent) {
+        // It has no end here to look at.
+        this.#attached.set(endpointId, this.#attached.get(endpointId) ?? netns);
+        continue;
+      }
+      const index = network?.bridge?.index;
       if (index === undefined) continue;
       const link = interfaces.get(hostInterface);
       if (!link) {
@@ -145,7 +243,7 @@ export class Attachments {
         }
         continue;
       }
-      this.#attached.set(endpointId, this.#attached.get(endpointId));
+      this.#attached.set(endpointId, this.#attached.get(endpointId) ?? netns);
       if (link.master === index) continue;
       this.kernel.route.request(setLink(link.index, { master: index, up: true }));
       done.push(`interface ${hostInterface} back on the bridge of network ${networkName}`);

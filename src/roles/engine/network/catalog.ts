@@ -1,10 +1,10 @@
 // The networks there are, and who is on them. Bookkeeping only: nothing here touches the kernel.
 import { randomBytes } from "node:crypto";
-import { contains, parseAddress, parseCidr, type Subnet } from "./address.ts";
+import { type Address, type Family, parseAddress, parseCidr, type Subnet } from "./address.ts";
 import type { FirewalledBridge } from "./firewall/definition.ts";
 import { AddressPool } from "./ipam.ts";
 import type { StoredEndpoint, StoredNetwork } from "./store.ts";
-import { type Endpoint, NetworkError, type NetworkInfo } from "./types.ts";
+import { type IpamPool, NetworkError, type NetworkInfo } from "./types.ts";
 
 export const OPTION = {
   name: "com.docker.network.bridge.name",
@@ -12,21 +12,41 @@ export const OPTION = {
   icc: "com.docker.network.bridge.enable_icc",
   masquerade: "com.docker.network.bridge.enable_ip_masquerade",
   hostBinding: "com.docker.network.bridge.host_binding_ipv4",
+  inhibit4: "com.docker.network.bridge.inhibit_ipv4",
+  mode4: "com.docker.network.bridge.gateway_mode_ipv4",
+  mode6: "com.docker.network.bridge.gateway_mode_ipv6",
+  interfacePrefix: "com.docker.network.container_iface_prefix",
+  source4: "com.docker.network.host_ipv4",
+  source6: "com.docker.network.host_ipv6",
   mtu: "com.docker.network.driver.mtu",
 } as const;
 
 export const newId = (): string => randomBytes(32).toString("hex");
 
-/** A bridge network's addresses. */
+/** One family's addresses of a network. */
+export interface Block {
+  subnet: Subnet;
+  /** Undefined where nothing leads out. */
+  gateway: Address | undefined;
+  pool: AddressPool;
+}
+
+/** nat: published ports, masquerading; routed: containers are reached by their own addresses; isolated: no host on the bridge. */
+export type GatewayMode = "nat" | "nat-unprotected" | "routed" | "isolated";
+
+/** A bridge network's device and manners. */
 export interface BridgeNetwork {
   name: string;
-  subnet: Subnet;
-  gateway: number;
-  pool: AddressPool;
   foreign: boolean;
-  mtu: number | undefined;
   icc: boolean;
   masquerade: boolean;
+  /** The host gets no address on it. */
+  inhibit4: boolean;
+  mode4: GatewayMode;
+  mode6: GatewayMode;
+  /** What masqueraded packets carry instead of the way out's own address. */
+  source4: Address | undefined;
+  source6: Address | undefined;
   /** Where ports are published that name no address. */
   hostBinding: string | undefined;
   /** Interface index, once it is known to be in the kernel. */
@@ -35,41 +55,79 @@ export interface BridgeNetwork {
 
 export interface Network {
   stored: StoredNetwork;
+  v4: Block | undefined;
+  v6: Block | undefined;
+  mtu: number | undefined;
+  /** Container interfaces are called this and a number. */
+  interfacePrefix: string;
   bridge: BridgeNetwork | undefined;
 }
 
-const flag = (value: string | undefined): boolean => value === undefined || /^(1|t|true)$/i.test(value);
+export const flag = (value: string | undefined, otherwise = true): boolean =>
+  value === undefined ? otherwise : /^(1|t|true)$/i.test(value);
 
-function bridgeOf(stored: StoredNetwork): BridgeNetwork | undefined {
-  if (!stored.bridge) return undefined;
-  const subnet = parseCidr(stored.bridge.subnet)?.subnet;
-  const gateway = parseAddress(stored.bridge.gateway);
-  if (!subnet || gateway === undefined) {
-    throw new Error(`network ${stored.name} has no valid subnet: ${JSON.stringify(stored.bridge)}`);
-  }
-  const range = stored.bridge.ipRange ? parseCidr(stored.bridge.ipRange)?.subnet : undefined;
-  const pool = new AddressPool(subnet, range);
-  pool.claim(gateway);
+const mode = (value: string | undefined): GatewayMode => (value as GatewayMode | undefined) || "nat";
+
+function bridgeOf({ bridge, options }: StoredNetwork): BridgeNetwork | undefined {
+  if (!bridge) return undefined;
   return {
-    name: stored.bridge.name,
-    subnet,
-    gateway,
-    pool,
-    foreign: stored.bridge.foreign ?? false,
-    mtu: Number(stored.options[OPTION.mtu]) || undefined,
-    icc: flag(stored.options[OPTION.icc]),
-    masquerade: flag(stored.options[OPTION.masquerade]),
-    hostBinding: stored.options[OPTION.hostBinding] || undefined,
+    name: bridge.name,
+    foreign: bridge.foreign ?? false,
+    icc: flag(options[OPTION.icc]),
+    masquerade: flag(options[OPTION.masquerade]),
+    inhibit4: flag(options[OPTION.inhibit4], false),
+    mode4: mode(options[OPTION.mode4]),
+    mode6: mode(options[OPTION.mode6]),
+    source4: parseAddress(options[OPTION.source4] ?? ""),
+    source6: parseAddress(options[OPTION.source6] ?? ""),
+    hostBinding: options[OPTION.hostBinding] || undefined,
     index: undefined,
   };
 }
 
+/** A network's addresses of one family, with those taken that are nobody's to give. Throws on a record that makes no sense. */
+function blockOf(stored: StoredNetwork, family: Family): Block | undefined {
+  const pool = stored.pools.find(({ subnet }) => parseCidr(subnet)?.subnet.family === family);
+  if (!pool) return undefined;
+  const { subnet } = parseCidr(pool.subnet)!;
+  const range = pool.ipRange ? parseCidr(pool.ipRange)?.subnet : undefined;
+  const gateway = pool.gateway ? parseAddress(pool.gateway) : undefined;
+  const addresses = new AddressPool(subnet, range);
+  if (gateway) addresses.claim(gateway);
+  for (const text of Object.values(pool.auxiliary ?? {})) {
+    const taken = parseAddress(text);
+    if (taken) addresses.claim(taken);
+  }
+  return { subnet, gateway, pool: addresses };
+}
+
+function networkOf(stored: StoredNetwork): Network {
+  if (!Array.isArray(stored.pools)) throw new Error(`network ${stored.name} has no list of subnets`);
+  return {
+    stored,
+    v4: blockOf(stored, 4),
+    v6: blockOf(stored, 6),
+    mtu: Number(stored.options[OPTION.mtu]) || undefined,
+    interfacePrefix: stored.options[OPTION.interfacePrefix] || "eth",
+    bridge: bridgeOf(stored),
+  };
+}
+
+/** The network's blocks, IPv4 first. */
+export const blocksOf = ({ v4, v6 }: Network): Block[] => [v4, v6].filter((block) => block !== undefined);
+
+/** Containers on it find each other by name. */
+export const hasNames = ({ stored }: Network): boolean =>
+  stored.pools.length > 0 && stored.options[OPTION.defaultBridge] !== "true";
+
 export class Catalog {
   readonly #networks = new Map<string, Network>();
   readonly #endpoints = new Map<string, StoredEndpoint>();
+  /** Container id → its endpoints: asked for at every step of a container's life. */
+  readonly #byContainer = new Map<string, StoredEndpoint[]>();
 
   add(stored: StoredNetwork): Network {
-    const network = { stored, bridge: bridgeOf(stored) };
+    const network = networkOf(stored);
     this.#networks.set(stored.id, network);
     return network;
   }
@@ -111,19 +169,30 @@ export class Catalog {
     return only;
   }
 
-  /** Subnets of all bridge networks but one. */
+  /** Subnets of all networks but one. */
   subnets(except?: string): Subnet[] {
-    return this.networks().flatMap(({ stored, bridge }) =>
-      bridge && stored.id !== except ? [bridge.subnet] : [],
+    return this.networks().flatMap((network) =>
+      network.stored.id === except || network.stored.configOnly
+        ? []
+        : blocksOf(network).map(({ subnet }) => subnet),
     );
   }
 
-  addEndpoint(endpoint: StoredEndpoint): void {
-    this.#endpoints.set(endpoint.endpoint.endpointId, endpoint);
+  addEndpoint(stored: StoredEndpoint): void {
+    const { endpointId, containerId } = stored.endpoint;
+    this.#endpoints.set(endpointId, stored);
+    this.#byContainer.set(containerId, [...(this.#byContainer.get(containerId) ?? []), stored]);
   }
 
   deleteEndpoint(endpointId: string): void {
+    const containerId = this.#endpoints.get(endpointId)?.endpoint.containerId;
     this.#endpoints.delete(endpointId);
+    if (containerId === undefined) return;
+    const rest = (this.#byContainer.get(containerId) ?? []).filter(
+      ({ endpoint }) => endpoint.endpointId !== endpointId,
+    );
+    if (rest.length > 0) this.#byContainer.set(containerId, rest);
+    else this.#byContainer.delete(containerId);
   }
 
   endpoint(endpointId: string): StoredEndpoint | undefined {
@@ -134,8 +203,8 @@ export class Catalog {
     return [...this.#endpoints.values()];
   }
 
-  endpointsOf(containerId: string): StoredEndpoint[] {
-    return this.endpoints().filter(({ endpoint }) => endpoint.containerId === containerId);
+  endpointsOf(containerId: string): readonly StoredEndpoint[] {
+    return this.#byContainer.get(containerId) ?? [];
   }
 
   endpointsOn(networkId: string): StoredEndpoint[] {
@@ -143,60 +212,40 @@ export class Catalog {
   }
 
   info({ stored }: Network): NetworkInfo {
-    const endpoints: Endpoint[] = this.endpointsOn(stored.id).map(({ endpoint }) => endpoint);
+    const { bridge: _, parent: __, created, pools, ...shown } = stored;
     return {
-      id: stored.id,
-      name: stored.name,
-      driver: stored.driver,
-      created: new Date(stored.created),
-      internal: stored.internal,
-      ...(stored.bridge ? { subnet: stored.bridge.subnet, gateway: stored.bridge.gateway } : {}),
-      ...(stored.bridge?.ipRange ? { ipRange: stored.bridge.ipRange } : {}),
-      options: { ...stored.options },
-      labels: { ...stored.labels },
-      endpoints,
+      ...structuredClone(shown),
+      created: new Date(created),
+      pools: structuredClone<IpamPool[]>(pools),
+      endpoints: this.endpointsOn(stored.id).map(({ endpoint }) => endpoint),
     };
   }
 }
 
 /** The bridge as the firewall's table is to know it. */
-export function firewalled({ stored, bridge }: Network): FirewalledBridge[] {
+export function firewalled(network: Network): FirewalledBridge[] {
+  const { stored, bridge, v4, v6 } = network;
   if (!bridge) return [];
   return [
     {
       name: bridge.name,
-      subnet: bridge.subnet,
+      subnets: blocksOf(network).map(({ subnet }) => subnet),
       internal: stored.internal,
-      masquerade: bridge.masquerade,
+      masquerade: [
+        ...(v4 && bridge.masquerade && bridge.mode4.startsWith("nat")
+          ? [{ subnet: v4.subnet, source: bridge.source4 }]
+          : []),
+        ...(v6 && bridge.masquerade && bridge.mode6.startsWith("nat")
+          ? [{ subnet: v6.subnet, source: bridge.source6 }]
+          : []),
+      ],
+      open: [
+        ...(v4 && isOpen(bridge.mode4) ? [v4.subnet] : []),
+        ...(v6 && isOpen(bridge.mode6) ? [v6.subnet] : []),
+      ],
       icc: bridge.icc,
     },
   ];
 }
 
-/** Takes an asked-for address, or the next free one. Throws NetworkError with docker's words. */
-export function takeAddress({ stored, bridge }: Network, wanted: string | undefined): number {
-  if (!bridge) throw new NetworkError(`network ${stored.name} has no addresses`, 400);
-  if (wanted === undefined || wanted === "") {
-    const address = bridge.pool.next();
-    if (address === undefined) {
-      throw new NetworkError(
-        `no available IPv4 addresses on this network's address pools: ${stored.name} (${stored.id})`,
-        500,
-      );
-    }
-    return address;
-  }
-  const address = parseAddress(wanted);
-  if (address === undefined) throw new NetworkError(`invalid IPv4 address: ${wanted}`, 400);
-  if (stored.options[OPTION.defaultBridge] === "true") {
-    throw new NetworkError("user specified IP address is supported on user defined networks only", 400);
-  }
-  if (!contains(bridge.subnet, address)) {
-    throw new NetworkError(
-      `invalid config for network ${stored.name}: invalid endpoint settings:\nno configured subnet contains IP address ${wanted}`,
-      400,
-    );
-  }
-  if (!bridge.pool.claim(address)) throw new NetworkError("Address already in use", 403);
-  return address;
-}
+const isOpen = (gateway: GatewayMode): boolean => gateway === "nat-unprotected";

@@ -1,11 +1,19 @@
-// An endpoint's bookkeeping: address, MAC, names and ports are decided here, all or nothing.
-import { addressBytes, formatAddress, formatMac, macOf, parseAddress, parseMac } from "./address.ts";
-import { type Catalog, type Network, newId, takeAddress } from "./catalog.ts";
+// An endpoint's bookkeeping: addresses, MAC, names and ports are decided here, all or nothing.
+
+import type { RelayRecord } from "../../../wire/keeper/record.ts";
+import { formatAddress, formatMac, macOf, parseAddress, parseMac } from "./address.ts";
+import { type Catalog, hasNames, type Network, newId } from "./catalog.ts";
 import type { PublishedPort } from "./firewall/definition.ts";
-import type { ContainerInterface } from "./interface.ts";
-import type { HostPorts, Publication } from "./ports.ts";
+import type { HostPorts, Publication, PublishDefaults } from "./ports.ts";
 import type { StoredEndpoint } from "./store.ts";
+import { takeAddress } from "./take-address.ts";
 import { type Endpoint, type EndpointRequest, NetworkError } from "./types.ts";
+
+/** Endpoint options that are the engine's own business, not the driver's. */
+const ENDPOINT_OPTION = {
+  interfaceName: "com.docker.network.endpoint.ifname",
+  sysctls: "com.docker.network.endpoint.sysctls",
+} as const;
 
 /** The prefix that docker puts before what went wrong with a port. */
 export function portFailure(
@@ -21,7 +29,8 @@ export function portFailure(
   );
 }
 
-function portMap(publications: readonly Publication[]): Endpoint["ports"] {
+/** Publications as endpoints show them. */
+export function portMap(publications: readonly Publication[]): Endpoint["ports"] {
   const ports: Endpoint["ports"] = {};
   for (const { containerPort, protocol, hostIp, hostPort } of publications) {
     const key = `${containerPort}/${protocol}`;
@@ -30,21 +39,43 @@ function portMap(publications: readonly Publication[]): Endpoint["ports"] {
   return ports;
 }
 
-/** The lowest eth number that the container does not use. */
-function freeInterface(others: readonly StoredEndpoint[]): string {
+function interfaceNameOf(
+  network: Network,
+  request: EndpointRequest,
+  others: readonly StoredEndpoint[],
+): string {
   const used = new Set(others.map(({ interfaceName }) => interfaceName));
-  for (let number = 0; ; number++) if (!used.has(`eth${number}`)) return `eth${number}`;
+  const asked = request.driverOpts?.[ENDPOINT_OPTION.interfaceName];
+  if (asked !== undefined) {
+    if (!/^[^\s/:]{1,15}$/.test(asked))
+      throw new NetworkError(`invalid interface name ${JSON.stringify(asked)}`, 400);
+    if (used.has(asked)) throw new NetworkError(`interface name ${asked} is in use in this container`, 409);
+    return asked;
+  }
+  // The lowest number that the container does not use.
+  for (let number = 0; ; number++) {
+    const name = `${network.interfacePrefix}${number}`;
+    if (!used.has(name)) return name;
+  }
 }
 
-function chooseMac(asked: string | undefined, address: number): string {
-  if (!asked) return macOf(address);
+function randomMac(): string {
+  return formatMac(Uint8Array.of(0x02, 0x42, ...crypto.getRandomValues(new Uint8Array(4))));
+}
+
+function chooseMac(asked: string | undefined, follows: string | undefined): string {
+  if (!asked) return follows ?? randomMac();
   const bytes = parseMac(asked);
   if (!bytes) throw new NetworkError(`invalid MAC address: ${asked}`, 400);
   if (bytes[0]! & 1) throw new NetworkError(`invalid MAC address: ${asked} is a group address`, 400);
   return formatMac(bytes);
 }
 
-function checkUnconnected(catalog: Catalog, network: Network, request: EndpointRequest): StoredEndpoint[] {
+function checkUnconnected(
+  catalog: Catalog,
+  network: Network,
+  request: EndpointRequest,
+): readonly StoredEndpoint[] {
   const others = catalog.endpointsOf(request.containerId);
   if (others.some(({ endpoint }) => endpoint.networkId === network.stored.id)) {
     throw new NetworkError(
@@ -55,8 +86,50 @@ function checkUnconnected(catalog: Catalog, network: Network, request: EndpointR
   return others;
 }
 
-/** A container's place on a network without addresses (host, none). */
+/** "net.ipv4.conf.IFNAME.x=1,…" → file below /proc/sys and value. Throws NetworkError 400. */
+export function endpointSysctls(
+  driverOpts: Readonly<Record<string, string>>,
+  interfaceName: string,
+): { path: string; value: string }[] {
+  const text = driverOpts[ENDPOINT_OPTION.sysctls];
+  if (!text) return [];
+  return text.split(",").map((entry) => {
+    const match = /^(net\.(?:ipv4|ipv6|mpls)\.\w+)\.IFNAME\.([\w.]+)=(.+)$/.exec(entry.trim());
+    if (!match) {
+      throw new NetworkError(
+        `unable to apply sysctl "${entry}": it must be of the form net.X.Y.IFNAME.Z=value`,
+        400,
+      );
+    }
+    const path = `${match[1]!.replaceAll(".", "/")}/${interfaceName}/${match[2]!.replaceAll(".", "/")}`;
+    return { path, value: match[3]! };
+  });
+}
+
+function linksOf(links: readonly string[] | undefined): Record<string, string> {
+  return Object.fromEntries(
+    (links ?? []).map((link) => {
+      const [container = "", alias] = link.replace(/^\//, "").split(":");
+      return [(alias || container).replace(/^.*\//, ""), container];
+    }),
+  );
+}
+
+/** Names in the network's DNS, the container's own first. */
+export function dnsNamesOf(
+  network: Network,
+  containerName: string,
+  containerId: string,
+  aliases: readonly string[],
+  hostname = "",
+): string[] {
+  const names = [containerName, ...aliases, containerId.slice(0, 12), hostname];
+  return hasNames(network) ? [...new Set(names.filter((name) => name !== ""))] : [];
+}
+
+/** A container's place on a network, without addresses yet. */
 function plainEndpoint(network: Network, request: EndpointRequest): StoredEndpoint {
+  const aliases = request.aliases ?? [];
   return {
     endpoint: {
       endpointId: newId(),
@@ -68,91 +141,143 @@ function plainEndpoint(network: Network, request: EndpointRequest): StoredEndpoi
       ipAddress: "",
       ipPrefixLen: 0,
       gateway: "",
-      aliases: request.aliases ?? [],
+      ip6Address: "",
+      ip6PrefixLen: 0,
+      gateway6: "",
+      aliases,
+      dnsNames: dnsNamesOf(network, request.containerName, request.containerId, aliases, request.hostname),
+      gatewayPriority: request.gatewayPriority ?? 0,
       ports: {},
     },
     publications: [],
     interfaceName: "",
     hostInterface: "",
     customMac: false,
+    linkLocal: [],
+    driverOpts: request.driverOpts ?? {},
+    ...(hasNames(network)
+      ? {
+          hostname: request.hostname ?? "",
+          resolver: {
+            servers: request.resolvers ?? [],
+            links: linksOf(request.links),
+            internal: network.stored.internal,
+          },
+        }
+      : {}),
   };
+}
+
+export interface EndpointContext {
+  catalog: Catalog;
+  ports: HostPorts;
+  /** The default bridge's gateways where they are not the bridge. */
+  gateways: { v4?: string; v6?: string };
+  defaults: Pick<PublishDefaults, "hostIp" | "relay">;
+}
+
+function reserve(
+  { ports, defaults }: EndpointContext,
+  network: Network,
+  request: EndpointRequest,
+  endpoint: Endpoint,
+): Publication[] {
+  const { bridge, stored } = network;
+  // An internal network publishes nothing, as with docker; nor does one whose packets do not pass through this host's hands.
+  if (!bridge || stored.internal || request.ports.length === 0) return [];
+  try {
+    return ports.reserve(request.ports, {
+      ...defaults,
+      hostIp: bridge.hostBinding ?? defaults.hostIp,
+      v4: endpoint.ipAddress !== "",
+      v6: endpoint.ip6Address !== "",
+    });
+  } catch (error) {
+    throw portFailure(request, endpoint.endpointId, error);
+  }
 }
 
 /** Reserves everything for a new endpoint; nothing stays reserved when it throws NetworkError. */
 export function planEndpoint(
-  catalog: Catalog,
-  ports: HostPorts,
+  context: EndpointContext,
   network: Network,
   request: EndpointRequest,
-  options: { hostIp?: string; gateway?: number },
 ): StoredEndpoint {
-  const others = checkUnconnected(catalog, network, request);
-  const { bridge } = network;
+  const { stored, v4, v6, bridge } = network;
+  if (stored.configOnly) {
+    throw new NetworkError(`cannot attach to configuration network ${stored.name}`, 403);
+  }
+  const others = checkUnconnected(context.catalog, network, request);
   const plain = plainEndpoint(network, request);
-  if (!bridge) return plain;
-  const { endpointId } = plain.endpoint;
-  const address = takeAddress(network, request.ipv4Address);
+  if (!bridge && !stored.parent) {
+    if (request.ipv4Address || request.ipv6Address)
+      takeAddress(
+        network,
+        undefined,
+        request.ipv4Address || request.ipv6Address,
+        request.ipv4Address ? 4 : 6,
+      );
+    return plain;
+  }
+  const address = takeAddress(network, v4, request.ipv4Address, 4);
   try {
-    const macAddress = chooseMac(request.macAddress, address);
-    let publications: Publication[];
+    const address6 = takeAddress(network, v6, request.ipv6Address, 6);
     try {
-      // An internal network publishes nothing, as with docker.
-      publications = network.stored.internal
-        ? []
-        : ports.reserve(request.ports, bridge.hostBinding ?? options.hostIp);
-    } catch (error) {
-      throw portFailure(request, endpointId, error);
-    }
-    return {
-      endpoint: {
+      const follows = address && macOf(address);
+      const macAddress = chooseMac(request.macAddress, follows);
+      const linkLocal = request.linkLocal ?? [];
+      for (const text of linkLocal) {
+        if (!parseAddress(text)) throw new NetworkError(`invalid link-local IP address: ${text}`, 400);
+      }
+      const interfaceName = interfaceNameOf(network, request, others);
+      endpointSysctls(plain.driverOpts, interfaceName);
+      const gateway = stored.internal ? undefined : v4?.gateway && formatAddress(v4.gateway);
+      const gateway6 = stored.internal ? undefined : v6?.gateway && formatAddress(v6.gateway);
+      const endpoint: Endpoint = {
         ...plain.endpoint,
         macAddress,
-        ipAddress: formatAddress(address),
-        ipPrefixLen: bridge.subnet.prefix,
-        gateway: network.stored.internal ? "" : formatAddress(options.gateway ?? bridge.gateway),
-        ports: portMap(publications),
-      },
-      publications,
-      interfaceName: freeInterface(others),
-      hostInterface: `veth${endpointId.slice(0, 7)}`,
-      customMac: macAddress !== macOf(address),
-    };
+        ...(address && v4 ? { ipAddress: formatAddress(address), ipPrefixLen: v4.subnet.prefix } : {}),
+        ...(address6 && v6 ? { ip6Address: formatAddress(address6), ip6PrefixLen: v6.subnet.prefix } : {}),
+        gateway: (gateway && context.gateways.v4) || gateway || "",
+        gateway6: (gateway6 && context.gateways.v6) || gateway6 || "",
+      };
+      const publications = reserve(context, network, request, endpoint);
+      return {
+        ...plain,
+        endpoint: { ...endpoint, ports: portMap(publications) },
+        publications,
+        interfaceName,
+        hostInterface: bridge ? `veth${endpoint.endpointId.slice(0, 7)}` : "",
+        customMac: macAddress !== follows,
+        linkLocal,
+      };
+    } catch (error) {
+      if (address6) v6?.pool.free(address6);
+      throw error;
+    }
   } catch (error) {
-    bridge.pool.free(address);
+    if (address) v4?.pool.free(address);
     throw error;
   }
 }
 
+const isV6 = ({ hostIp }: Publication): boolean => hostIp.includes(":");
+
+/** The endpoint's ports that a translation serves. */
 export function publishedPorts({ endpoint, publications }: StoredEndpoint): PublishedPort[] {
-  const containerIp = parseAddress(endpoint.ipAddress);
-  return containerIp === undefined
-    ? []
-    : publications.map((publication) => ({ ...publication, containerIp }));
+  return publications.flatMap((publication) => {
+    const inside = parseAddress(isV6(publication) ? endpoint.ip6Address : endpoint.ipAddress);
+    return inside && publication.hostIp !== "::1" ? [{ ...publication, containerIp: inside }] : [];
+  });
 }
 
-/** What the kernel needs for a stored endpoint. `hasRoute`: another network has the container's default route already. */
-export function interfaceOf(
-  network: Network,
-  { endpoint, interfaceName, hostInterface, customMac }: StoredEndpoint,
-  hasRoute: boolean,
-  mtu: number | undefined,
-): ContainerInterface {
-  const { bridge } = network;
-  const address = parseAddress(endpoint.ipAddress);
-  if (!bridge || address === undefined || bridge.index === undefined) {
-    throw new Error(`network ${network.stored.name} has no bridge in the kernel`);
-  }
-  const gateway = parseAddress(endpoint.gateway);
-  return {
-    hostName: hostInterface,
-    bridge: bridge.index,
-    name: interfaceName,
-    mac: parseMac(endpoint.macAddress) ?? Uint8Array.of(2, 0x42, ...addressBytes(address)),
-    customMac,
-    address,
-    subnet: bridge.subnet,
-    ...(gateway === undefined || hasRoute ? {} : { gateway }),
-    mtu: bridge.mtu || mtu,
-    icc: bridge.icc,
-  };
+/** Those that the keeper carries. */
+export function relayedPorts({ endpoint, publications }: StoredEndpoint): RelayRecord[] {
+  const { ipAddress, ip6Address } = endpoint;
+  return publications.flatMap((publication) => {
+    const { relay, protocol, hostIp, hostPort, containerPort } = publication;
+    if (!relay || protocol === "sctp") return [];
+    const containerIp = isV6(publication) ? ip6Address || ipAddress : ipAddress || ip6Address;
+    return [{ protocol, hostIp, hostPort, containerIp, containerPort }];
+  });
 }

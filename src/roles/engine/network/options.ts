@@ -9,19 +9,33 @@ export interface NetworkOptions {
   bridgeName?: string;
   /** --bip: address and prefix of the default bridge. */
   bip?: string;
+  /** --bip6: the same for IPv6. */
+  bip6?: string;
   /** --fixed-cidr: where on the default bridge containers get their addresses. */
   fixedCidr?: string;
+  /** --fixed-cidr-v6: the default bridge's IPv6 subnet, or where in --bip6's containers get their addresses. */
+  fixedCidr6?: string;
+  /** --ipv6: the default bridge has IPv6 too. */
+  ipv6?: boolean;
   /** --default-gateway: the containers' way out, where that is not the bridge itself. */
   defaultGateway?: string;
+  /** --default-gateway-v6 */
+  defaultGateway6?: string;
   defaultAddressPools?: readonly AddressPoolOption[];
-  /** --ip: where ports are published that name no address. */
+  /** default-network-opts: options by driver for networks that do not set them. */
+  defaultNetworkOpts?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** --ip: where ports of the default bridge are published that name no address. */
   ip?: string;
+  /** default-publish-address: the same for every network that says nothing itself. */
+  defaultPublishAddress?: string;
   ipForward?: boolean;
   ipMasq?: boolean;
   /** Off: no packet filtering or translation of ours, and so no published ports. */
   iptables?: boolean;
   icc?: boolean;
   mtu?: number;
+  /** Off: ports are not published on IPv6 addresses for containers that have none. */
+  userlandProxy?: boolean;
 }
 
 /** What createNetworks takes; an EngineConfig is one. */

@@ -6,39 +6,59 @@ import { join } from "node:path";
 import { isErrno } from "../../../../ffi/errno.ts";
 import { log } from "../../../observe/log.ts";
 import { sweepTemporaries, writeAtomic } from "../../../store/atomic.ts";
+import { ENDPOINTS, type EndpointFile } from "../../../wire/keeper/record.ts";
 import type { Publication } from "./ports.ts";
-import type { Endpoint } from "./types.ts";
+import type { Endpoint, IpamPool, NetworkInfo } from "./types.ts";
 
 export interface StoredNetwork {
   id: string;
   name: string;
-  driver: "bridge" | "host" | "null";
+  /** "" of one that only holds a configuration. */
+  driver: NetworkInfo["driver"];
   /** RFC 3339. */
   created: string;
   internal: boolean;
+  attachable: boolean;
+  ipv4: boolean;
+  ipv6: boolean;
+  ipamDriver: string;
+  ipamOptions: Record<string, string>;
   options: Record<string, string>;
   labels: Record<string, string>;
+  configOnly: boolean;
+  configFrom: string;
+  /** At most one of each family. */
+  pools: IpamPool[];
   /** Of bridge networks. */
   bridge?: {
     /** Interface name. */
     name: string;
-    subnet: string;
-    gateway: string;
-    ipRange?: string;
     /** The interface is the user's: never made or removed by us. */
     foreign?: boolean;
   };
+  /** Of macvlan and ipvlan networks. */
+  parent?: {
+    /** The interface below. */
+    name: string;
+    /** It is ours: a VLAN of `name`'s first part, or (`dummy`) a device that leads nowhere. */
+    made?: "vlan" | "dummy";
+  };
 }
 
-export interface StoredEndpoint {
+export interface StoredEndpoint extends EndpointFile {
   endpoint: Endpoint;
   publications: Publication[];
   /** Inside the container: eth0, eth1 … */
   interfaceName: string;
-  /** The bridge's port on the host. */
+  /** The bridge's port on the host; "" where the interface has no end there. */
   hostInterface: string;
-  /** The MAC was asked for and does not follow from the address. */
+  /** The MAC was asked for, or made up, and does not follow from the address. */
   customMac: boolean;
+  /** Further addresses on the link. */
+  linkLocal: string[];
+  driverOpts: Record<string, string>;
+  /** Where it is one of the container's names. */
+  hostname?: string;
 }
 
 function readJson<T>(path: string): T | undefined {
@@ -68,7 +88,7 @@ export class NetworkStore {
   constructor(dataRoot: string, execRoot: string) {
     this.#networks = join(dataRoot, "network", "networks.json");
     this.#copy = join(execRoot, "network", "networks.json");
-    this.#endpoints = join(execRoot, "network", "endpoints");
+    this.#endpoints = join(execRoot, ENDPOINTS);
   }
 
   /** Reads everything; what cannot be read is set aside with a warning. `complete`: both copies of the networks are there. */

@@ -1,40 +1,48 @@
-// /networks, over the network part's own interface.
+// /networks, over the network part's own interface. Who joins and leaves is containers/connect-routes.ts.
 import { Hono } from "hono";
-import {
-  type NetworkInspect,
-  networkConnect,
-  networkCreate,
-  networkDisconnect,
-} from "../../../spec/engine/network.ts";
+import { type IpamConfig, type NetworkInspect, networkCreate } from "../../../spec/engine/network.ts";
 import type { Engine } from "../engine.ts";
-import { badRequest, forbidden, notImplemented } from "../errors.ts";
-import type { NetworkInfo } from "../network/types.ts";
+import { badRequest, forbidden } from "../errors.ts";
+import type { IpamPool, NetworkInfo } from "../network/types.ts";
 import { Filters, type RouteEnv, readBody } from "../server/request.ts";
 import { parseTime } from "./time.ts";
 
 const FILTERS = ["dangling", "driver", "id", "label", "label!", "name", "scope", "type"] as const;
 const PREDEFINED: ReadonlySet<string> = new Set(["bridge", "host", "none", "default"]);
 
+function ipamConfig({ subnet, gateway, ipRange, auxiliary }: IpamPool): IpamConfig {
+  return {
+    Subnet: subnet,
+    ...(ipRange ? { IPRange: ipRange } : {}),
+    ...(gateway ? { Gateway: gateway } : {}),
+    ...(auxiliary ? { AuxiliaryAddresses: auxiliary } : {}),
+  };
+}
+
+const withPrefix = (address: string, prefix: number): string =>
+  address === "" ? "" : `${address}/${prefix}`;
+
 /** The list leaves Containers empty, as the real engine does. */
 export function inspectNetwork(network: NetworkInfo, withContainers: boolean): NetworkInspect {
-  const config =
-    network.subnet === undefined
-      ? null
-      : [{ Subnet: network.subnet, ...(network.gateway ? { Gateway: network.gateway } : {}) }];
+  const noPools = network.driver === "host" || network.driver === "null";
   return {
     Name: network.name,
     Id: network.id,
     Created: network.created.toISOString(),
     Scope: "local",
     Driver: network.driver,
-    EnableIPv4: true,
-    EnableIPv6: false,
-    IPAM: { Driver: "default", Options: PREDEFINED.has(network.name) ? null : {}, Config: config },
+    EnableIPv4: network.ipv4,
+    EnableIPv6: network.ipv6,
+    IPAM: {
+      Driver: network.ipamDriver,
+      Options: PREDEFINED.has(network.name) ? null : network.ipamOptions,
+      Config: noPools ? null : network.pools.map(ipamConfig),
+    },
     Internal: network.internal,
-    Attachable: false,
+    Attachable: network.attachable,
     Ingress: false,
-    ConfigFrom: { Network: "" },
-    ConfigOnly: false,
+    ConfigFrom: { Network: network.configFrom },
+    ConfigOnly: network.configOnly,
     Containers: withContainers
       ? Object.fromEntries(
           network.endpoints.map((endpoint) => [
@@ -43,8 +51,8 @@ export function inspectNetwork(network: NetworkInfo, withContainers: boolean): N
               Name: endpoint.containerName,
               EndpointID: endpoint.endpointId,
               MacAddress: endpoint.macAddress,
-              IPv4Address: endpoint.ipAddress === "" ? "" : `${endpoint.ipAddress}/${endpoint.ipPrefixLen}`,
-              IPv6Address: "",
+              IPv4Address: withPrefix(endpoint.ipAddress, endpoint.ipPrefixLen),
+              IPv6Address: withPrefix(endpoint.ip6Address, endpoint.ip6PrefixLen),
             },
           ]),
         )
@@ -74,6 +82,9 @@ export function networkRoutes(engine: Engine): Hono<RouteEnv> {
 
   const list = (text: string | undefined): NetworkInspect[] => {
     const filters = Filters.parse(text).allow(FILTERS);
+    for (const type of filters.get("type")) {
+      if (type !== "custom" && type !== "builtin") throw badRequest(`invalid filter: 'type'='${type}'`);
+    }
     return networks
       .list()
       .filter((network) => passes(network, filters))
@@ -84,26 +95,31 @@ export function networkRoutes(engine: Engine): Hono<RouteEnv> {
 
   app.post("/networks/create", async (c) => {
     const body = await readBody(c, networkCreate, "NetworkCreateRequest");
-    if (body.EnableIPv6) throw badRequest("IPv6 networks are not implemented");
-    if (body.ConfigOnly || body.ConfigFrom?.Network) {
-      throw badRequest("config-only networks are not implemented");
-    }
     if (body.Ingress || body.Scope === "swarm") {
       throw badRequest("swarm mode is not implemented");
     }
-    const pools = body.IPAM?.Config ?? [];
-    if (pools.length > 1) throw badRequest("bridge driver doesn't support multiple subnets");
     if (PREDEFINED.has(body.Name)) {
       throw forbidden(`operation is not permitted on predefined ${body.Name} network`);
     }
     const network = await networks.create({
       name: body.Name,
       driver: body.Driver || "bridge",
-      subnet: pools[0]?.Subnet,
-      gateway: pools[0]?.Gateway,
+      ipv4: body.EnableIPv4,
+      ipv6: body.EnableIPv6,
+      pools: (body.IPAM?.Config ?? []).map((config) => ({
+        subnet: config.Subnet || undefined,
+        gateway: config.Gateway || undefined,
+        ipRange: config.IPRange || undefined,
+        auxiliary: config.AuxiliaryAddresses ?? undefined,
+      })),
+      ipamDriver: body.IPAM?.Driver || undefined,
+      ipamOptions: body.IPAM?.Options ?? {},
       internal: body.Internal,
+      attachable: body.Attachable,
       options: body.Options ?? {},
       labels: body.Labels ?? {},
+      configOnly: body.ConfigOnly,
+      configFrom: body.ConfigFrom?.Network,
     });
     engine.events.publish("network", "create", {
       ID: network.id,
@@ -117,7 +133,7 @@ export function networkRoutes(engine: Engine): Hono<RouteEnv> {
     const until = filters.get("until").map((text) => Number(parseTime(text) / 1_000_000n));
     const deleted: string[] = [];
     for (const network of networks.list()) {
-      if (PREDEFINED.has(network.name) || network.endpoints.length > 0) continue;
+      if (PREDEFINED.has(network.name) || network.configOnly || network.endpoints.length > 0) continue;
       if (!filters.labels(network.labels) || until.some((time) => network.created.getTime() > time)) continue;
       await networks.remove(network.id);
       deleted.push(network.name);
@@ -136,15 +152,6 @@ export function networkRoutes(engine: Engine): Hono<RouteEnv> {
       Attributes: { name: network.name, type: network.driver },
     });
     return c.body(null, 204);
-  });
-
-  app.post("/networks/:id/connect", async (c) => {
-    await readBody(c, networkConnect, "NetworkConnectRequest");
-    throw notImplemented("connecting a container to a further network is not implemented");
-  });
-  app.post("/networks/:id/disconnect", async (c) => {
-    await readBody(c, networkDisconnect, "NetworkDisconnectRequest");
-    throw notImplemented("disconnecting a container from a network is not implemented");
   });
   return app;
 }

@@ -1,9 +1,7 @@
-// Our nftables table as data: what it is to hold for given bridges and published ports. Every change of state is a change of
-// set elements; the rules never change. In nft's language it reads as README.md shows.
+// Our nftables table as data: what its sets are to hold for given bridges and published ports. Every change of state is a
+// change of set elements; the rules (chains.ts) never change.
 import * as NFT from "../../../../../ffi/constants/nftables.ts";
-import { RTN_LOCAL } from "../../../../../ffi/constants/rtnetlink.ts";
 import type { Message } from "../../../../../ffi/netlink/message.ts";
-import * as X from "../../../../../ffi/netlink/nftables/expressions.ts";
 import {
   addChain,
   addElements,
@@ -11,29 +9,36 @@ import {
   addSet,
   addTable,
   concatenate,
-  deleteTable,
+  deleteChain,
+  deleteRules,
+  deleteSet,
   type Element,
-  type Hook,
   type SetDefinition,
+  type TableName,
 } from "../../../../../ffi/netlink/nftables/messages.ts";
-import { addressBytes, parseAddress, type Subnet, sizeOf } from "../address.ts";
+import { type Address, addressBytes, bitsOf, nth, parseAddress, type Subnet, sizeOf } from "../address.ts";
 import type { Publication } from "../ports.ts";
+import { ADMIN_CHAIN, CHAINS } from "./chains.ts";
 
 /** A bridge network as the firewall sees it. */
 export interface FirewalledBridge {
   name: string;
-  subnet: Subnet;
+  subnets: readonly Subnet[];
   /** No way in or out of the bridge. */
   internal: boolean;
-  /** Packets that leave the host get the host's address. */
-  masquerade: boolean;
+  /** Packets from here that leave the host get `source`, or the address of the interface they leave by. */
+  masquerade: readonly { subnet: Subnet; source: Address | undefined }[];
+  /** Everybody reaches every port of these. */
+  open: readonly Subnet[];
   /** Containers on the bridge reach one another. */
   icc: boolean;
 }
 
 /** A published port with the container's address it leads to. */
 export interface PublishedPort extends Publication {
-  containerIp: number;
+  containerIp: Address;
+  /** Let through to the container's own address, not translated. */
+  routed?: boolean;
 }
 
 export interface FirewallState {
@@ -41,35 +46,38 @@ export interface FirewallState {
   ports: readonly PublishedPort[];
 }
 
-const TARGET = ["ipv4_addr", "inet_service"] as const;
+export const tableName = (name: string): TableName => ({ family: NFT.NFPROTO_INET, name });
 
-/** Published on one address of the host, and on all of them. */
-export const SETS: readonly SetDefinition[] = [
+const TARGET = ["ipv4_addr", "inet_service"] as const;
+const TARGET6 = ["ipv6_addr", "inet_service"] as const;
+
+export const SETS = [
+  // Published on one address of the host, and on all of them.
   { name: "published", key: ["ipv4_addr", "inet_proto", "inet_service"], data: TARGET },
   { name: "published-anywhere", key: ["inet_proto", "inet_service"], data: TARGET },
+  { name: "published6", key: ["ipv6_addr", "inet_proto", "inet_service"], data: TARGET6 },
+  { name: "published6-anywhere", key: ["inet_proto", "inet_service"], data: TARGET6 },
+  { name: "routed", key: ["ipv4_addr", "inet_proto", "inet_service"] },
+  { name: "routed6", key: ["ipv6_addr", "inet_proto", "inet_service"] },
   { name: "bridges", key: ["ifname"] },
   { name: "internal", key: ["ifname"] },
   { name: "siblings", key: ["ifname", "ifname"] },
   { name: "subnets", key: ["ipv4_addr"], interval: true },
+  { name: "subnets6", key: ["ipv6_addr"], interval: true },
   { name: "masqueraded", key: ["ipv4_addr"], interval: true },
-];
+  { name: "masqueraded6", key: ["ipv6_addr"], interval: true },
+  { name: "sources", key: ["ipv4_addr"], data: ["ipv4_addr"], interval: true },
+  { name: "sources6", key: ["ipv6_addr"], data: ["ipv6_addr"], interval: true },
+  { name: "unprotected", key: ["ipv4_addr"], interval: true },
+  { name: "unprotected6", key: ["ipv6_addr"], interval: true },
+] as const satisfies readonly SetDefinition[];
 
-export type SetName =
-  | "published"
-  | "published-anywhere"
-  | "bridges"
-  | "internal"
-  | "siblings"
-  | "subnets"
-  | "masqueraded";
-
+export type SetName = (typeof SETS)[number]["name"];
 export type Elements = Partial<Record<SetName, Element[]>>;
 
 const PROTOCOLS = { tcp: 6, udp: 17, sctp: 132 } as const;
 
 const be16 = (value: number): Uint8Array => Uint8Array.of(value >> 8, value & 255);
-/** Conntrack's and fib's words are in host order, which is little-endian on both machines. */
-const host32 = (value: number): Uint8Array => new Uint8Array(Uint32Array.of(value).buffer);
 
 function ifname(name: string): Uint8Array {
   const bytes = new Uint8Array(16);
@@ -77,38 +85,67 @@ function ifname(name: string): Uint8Array {
   return bytes;
 }
 
-function interval(subnet: Subnet): Element[] {
+function interval(subnet: Subnet, data?: Uint8Array): Element[] {
   const end = subnet.base + sizeOf(subnet);
   return [
-    { key: addressBytes(subnet.base) },
-    ...(end < 2 ** 32 ? [{ key: addressBytes(end), intervalEnd: true }] : []),
+    { key: addressBytes(nth(subnet, 0n)), ...(data ? { data } : {}) },
+    ...(end < 1n << BigInt(bitsOf(subnet.family))
+      ? [{ key: addressBytes({ family: subnet.family, value: end }), intervalEnd: true }]
+      : []),
   ];
 }
 
 export function portElements(ports: readonly PublishedPort[]): Elements {
-  const published: Element[] = [];
-  const anywhere: Element[] = [];
+  const elements: Elements = {};
+  const add = (set: SetName, element: Element) => {
+    elements[set] = [...(elements[set] ?? []), element];
+  };
   for (const port of ports) {
-    const service = [Uint8Array.of(PROTOCOLS[port.protocol]), be16(port.hostPort)];
-    const data = concatenate(addressBytes(port.containerIp), be16(port.containerPort));
-    const address = parseAddress(port.hostIp) ?? 0;
-    if (address === 0) anywhere.push({ key: concatenate(...service), data });
-    else published.push({ key: concatenate(addressBytes(address), ...service), data });
+    const protocol = Uint8Array.of(PROTOCOLS[port.protocol]);
+    const inside = addressBytes(port.containerIp);
+    const six = port.containerIp.family === 6;
+    if (port.routed) {
+      add(six ? "routed6" : "routed", { key: concatenate(inside, protocol, be16(port.containerPort)) });
+      continue;
+    }
+    const data = concatenate(inside, be16(port.containerPort));
+    const service = [protocol, be16(port.hostPort)];
+    const address = parseAddress(port.hostIp);
+    if (!address || address.value === 0n) {
+      add(six ? "published6-anywhere" : "published-anywhere", { key: concatenate(...service), data });
+    } else {
+      add(six ? "published6" : "published", { key: concatenate(addressBytes(address), ...service), data });
+    }
   }
-  return { published, "published-anywhere": anywhere };
+  return elements;
 }
 
 export function bridgeElements(bridges: readonly FirewalledBridge[]): Elements {
   const names = (some: readonly FirewalledBridge[]) => some.map(({ name }) => ({ key: ifname(name) }));
-  const outward = bridges.filter(({ internal, masquerade }) => masquerade && !internal);
+  const outward = bridges.flatMap(({ internal, masquerade }) => (internal ? [] : masquerade));
+  const of = (family: 4 | 6, subnets: readonly Subnet[]) =>
+    subnets.filter((subnet) => subnet.family === family).flatMap((subnet) => interval(subnet));
+  const subnets = bridges.flatMap((bridge) => bridge.subnets);
+  const open = bridges.flatMap((bridge) => bridge.open);
+  const plain = outward.filter(({ source }) => !source).map(({ subnet }) => subnet);
+  const sources = (family: 4 | 6) =>
+    outward.flatMap(({ subnet, source }) =>
+      source && subnet.family === family ? interval(subnet, addressBytes(source)) : [],
+    );
   return {
     bridges: names(bridges),
     internal: names(bridges.filter(({ internal }) => internal)),
     siblings: bridges
       .filter(({ icc }) => icc)
       .map(({ name }) => ({ key: concatenate(ifname(name), ifname(name)) })),
-    subnets: bridges.flatMap(({ subnet }) => interval(subnet)),
-    masqueraded: outward.flatMap(({ subnet }) => interval(subnet)),
+    subnets: of(4, subnets),
+    subnets6: of(6, subnets),
+    masqueraded: of(4, plain),
+    masqueraded6: of(6, plain),
+    sources: sources(4),
+    sources6: sources(6),
+    unprotected: of(4, open),
+    unprotected6: of(6, open),
   };
 }
 
@@ -118,141 +155,30 @@ export function elementsOf(state: FirewallState): Elements {
 
 /** Elements as messages; `verb` is addElements or deleteElements. */
 export function elementMessages(table: string, verb: typeof addElements, elements: Elements): Message[] {
-  return Object.entries(elements).flatMap(([set, some]) => verb(table, set, some));
+  return Object.entries(elements).flatMap(([set, some]) => verb(tableName(table), set, some));
 }
 
-export interface Chain {
-  name: string;
-  hook?: Hook;
-  rules: readonly { comment: string; expressions: readonly X.Expression[] }[];
+/** What is in the kernel under the table's name. */
+export interface Present {
+  chains: readonly string[];
+  sets: readonly string[];
 }
 
-const LOOPBACK = Uint8Array.of(127);
-const toLoopback = X.payload(X.IP_DESTINATION, X.R1, 1);
-const fromLoopback = X.payload(X.IP_SOURCE, X.R1, 1);
-const toOurBridge = [X.meta("oifname"), X.lookup("bridges")];
-const translated = [X.ct("status"), ...X.anyBit(host32(NFT.IPS_DST_NAT))];
-const publish = [X.fibDestinationType(), X.compare(host32(RTN_LOCAL)), X.jump("publish")];
-
-// enum ip_conntrack_info as bits: NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED)
-const ESTABLISHED_OR_RELATED = 0b110;
-
-export const CHAINS: readonly Chain[] = [
-  {
-    name: "publish",
-    rules: [
-      {
-        comment: "published on one address of the host",
-        expressions: [
-          X.payload(X.IP_DESTINATION, X.reg32(0)),
-          X.meta("l4proto", X.reg32(1)),
-          X.payload(X.PORT_DESTINATION, X.reg32(2)),
-          X.lookup("published", { into: X.R1 }),
-          X.dnat(X.R1, X.reg32(1)),
-        ],
-      },
-      {
-        comment: "published on every address of the host",
-        expressions: [
-          X.meta("l4proto", X.reg32(0)),
-          X.payload(X.PORT_DESTINATION, X.reg32(1)),
-          X.lookup("published-anywhere", { into: X.R1 }),
-          X.dnat(X.R1, X.reg32(1)),
-        ],
-      },
-    ],
-  },
-  {
-    name: "guard",
-    hook: { type: "filter", hook: "prerouting", priority: NFT.NF_IP_PRI_RAW },
-    rules: [
-      {
-        // route_localnet lets answers to the host's 127.0.0.1 come in by a bridge; nothing may be sent there (CVE-2020-8558).
-        comment: "no container reaches the host's loopback",
-        expressions: [X.meta("iifname"), X.lookup("bridges"), toLoopback, X.compare(LOOPBACK), X.drop()],
-      },
-    ],
-  },
-  {
-    name: "prerouting",
-    hook: { type: "nat", hook: "prerouting", priority: NFT.NF_IP_PRI_NAT_DST },
-    rules: [
-      {
-        // A neighbour can address a frame to 127.0.0.1; translated here it would get past the kernel's own check.
-        comment: "published ports, from outside",
-        expressions: [toLoopback, X.compare(LOOPBACK, false), ...publish],
-      },
-    ],
-  },
-  {
-    name: "output",
-    hook: { type: "nat", hook: "output", priority: NFT.NF_IP_PRI_NAT_DST },
-    rules: [{ comment: "published ports, from this host", expressions: publish }],
-  },
-  {
-    name: "postrouting",
-    hook: { type: "nat", hook: "postrouting", priority: NFT.NF_IP_PRI_NAT_SRC },
-    rules: [
-      {
-        comment: "from the host's loopback to a published port",
-        expressions: [...toOurBridge, fromLoopback, X.compare(LOOPBACK), X.masquerade()],
-      },
-      {
-        comment: "from a container to a published port",
-        expressions: [
-          ...toOurBridge,
-          ...translated,
-          X.payload(X.IP_SOURCE),
-          X.lookup("subnets"),
-          X.masquerade(),
-        ],
-      },
-      {
-        comment: "from a container to the world",
-        expressions: [
-          X.meta("oifname"),
-          X.lookup("bridges", { absent: true }),
-          X.payload(X.IP_SOURCE),
-          X.lookup("masqueraded"),
-          X.masquerade(),
-        ],
-      },
-    ],
-  },
-  {
-    name: "forward",
-    hook: { type: "filter", hook: "forward", priority: NFT.NF_IP_PRI_FILTER },
-    rules: [
-      {
-        // Bridged packets come here too where br_netfilter is on.
-        comment: "between containers of one bridge",
-        expressions: [X.meta("iifname"), X.meta("oifname", X.R2), X.lookup("siblings"), X.accept()],
-      },
-      {
-        comment: "internal networks reach nothing else",
-        expressions: [X.meta("iifname"), X.lookup("internal"), X.drop()],
-      },
-      {
-        comment: "answers to containers",
-        expressions: [...toOurBridge, X.ct("state"), ...X.anyBit(host32(ESTABLISHED_OR_RELATED)), X.accept()],
-      },
-      { comment: "to published ports", expressions: [...toOurBridge, ...translated, X.accept()] },
-      {
-        comment: "nothing else reaches a container: other networks, unpublished ports",
-        expressions: [...toOurBridge, X.drop()],
-      },
-    ],
-  },
-];
-
-/** The whole table in one transaction, whatever was there before under its name: never a moment without rules. */
-export function replaceTable(table: string, state: FirewallState): Message[] {
+/**
+ * The whole table in one transaction, whatever was there before under its name: never a moment without rules. The
+ * administrator's chain stays as it is; all else goes and is made anew.
+ */
+export function replaceTable(name: string, state: FirewallState, present: Present): Message[] {
+  const table = tableName(name);
+  const chains = present.chains.filter((chain) => chain !== ADMIN_CHAIN);
   return [
     addTable(table),
-    deleteTable(table),
-    addTable(table),
+    ...chains.map((chain) => deleteRules(table, chain)),
+    ...chains.map((chain) => deleteChain(table, chain)),
+    ...present.sets.map((set) => deleteSet(table, set)),
+    addChain(table, ADMIN_CHAIN),
     ...SETS.map((set, at) => addSet(table, set, at + 1)),
-    ...elementMessages(table, addElements, elementsOf(state)),
+    ...elementMessages(name, addElements, elementsOf(state)),
     ...CHAINS.map((chain) => addChain(table, chain.name, chain.hook)),
     ...CHAINS.flatMap((chain) =>
       chain.rules.map((rule) => addRule(table, chain.name, rule.expressions, rule.comment)),

@@ -3,7 +3,7 @@
 import { IPPROTO_UDP } from "../../../../../ffi/constants/inet.ts";
 import { isErrno } from "../../../../../ffi/errno.ts";
 import { deleteFlows, type Flow } from "../../../../../ffi/netlink/conntrack.ts";
-import { listElements, listRules } from "../../../../../ffi/netlink/nftables/list.ts";
+import { listChains, listElements, listRules, listSets } from "../../../../../ffi/netlink/nftables/list.ts";
 import {
   addElements,
   deleteElements,
@@ -13,19 +13,21 @@ import {
 import { commit } from "../../../../../ffi/netlink/nftables/transaction.ts";
 import { NetlinkSocket } from "../../../../../ffi/netlink/socket.ts";
 import { log } from "../../../../observe/log.ts";
-import { addressOf } from "../address.ts";
+import { addressOf, sameAddress } from "../address.ts";
+import { ADMIN_CHAIN, CHAINS } from "./chains.ts";
 import {
   bridgeElements,
-  CHAINS,
   type Elements,
   elementMessages,
   elementsOf,
   type FirewalledBridge,
   type FirewallState,
+  type Present,
   type PublishedPort,
   portElements,
   replaceTable,
   SETS,
+  tableName,
 } from "./definition.ts";
 
 export class FirewallUnavailable extends Error {
@@ -41,7 +43,7 @@ function unavailable(error: unknown): unknown {
   if (isErrno(error, "EPROTONOSUPPORT", "EAFNOSUPPORT", "EOPNOTSUPP", "EINVAL", "ENOENT")) {
     return new FirewallUnavailable(
       "this kernel lacks nftables, or a part of it that published ports and masquerading need (CONFIG_NF_TABLES, " +
-        `NF_TABLES_IPV4, NFT_NAT, NFT_MASQ, NFT_CT, NFT_FIB_IPV4); --iptables=false runs without: ${error}`,
+        `NF_TABLES_INET, NFT_NAT, NFT_MASQ, NFT_CT, NFT_FIB_INET); --iptables=false runs without: ${error}`,
       { cause: error },
     );
   }
@@ -56,6 +58,11 @@ const sameMembers = (one: readonly string[], other: readonly string[]) =>
 
 export class Firewall implements Disposable {
   readonly #socket: NetlinkSocket;
+
+  /** For whoever reads the host's other rules. */
+  get socket(): NetlinkSocket {
+    return this.#socket;
+  }
 
   /**
    * @param table its name
@@ -77,12 +84,25 @@ export class Firewall implements Disposable {
     this.#socket.close();
   }
 
+  #present(): Present {
+    const table = tableName(this.table);
+    const chains = listChains(this.#socket, table.family);
+    return {
+      chains: chains.filter((chain) => chain.table.name === table.name).map(({ name }) => name),
+      sets: listSets(this.#socket, table).map(({ name }) => name),
+    };
+  }
+
   /** Makes the table what the state says, in one step. Connections go on: their translations are conntrack's. */
   replace(): void {
-    try {
-      commit(this.#socket, replaceTable(this.table, this.state()));
-    } catch (error) {
-      throw unavailable(error);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        commit(this.#socket, replaceTable(this.table, this.state(), this.#present()));
+        return;
+      } catch (error) {
+        // Somebody edited the table between the look and the change.
+        if (attempt === 3 || !isErrno(error, "ENOENT", "EBUSY", "EEXIST")) throw unavailable(error);
+      }
     }
   }
 
@@ -97,6 +117,7 @@ export class Firewall implements Disposable {
   }
 
   publish(ports: readonly PublishedPort[]): void {
+    if (ports.length === 0) return;
     this.#change(addElements, portElements(ports));
     this.#forgetFlows(ports, (flow, port) => {
       const { original, reply } = flow;
@@ -106,9 +127,12 @@ export class Firewall implements Disposable {
   }
 
   unpublish(ports: readonly PublishedPort[]): void {
+    if (ports.length === 0) return;
     this.#change(deleteElements, portElements(ports));
     this.#forgetFlows(ports, ({ original, reply }, port) => {
-      return original.destinationPort === port.hostPort && addressOf(reply.source) === port.containerIp;
+      return (
+        original.destinationPort === port.hostPort && sameAddress(addressOf(reply.source), port.containerIp)
+      );
     });
   }
 
@@ -136,24 +160,23 @@ export class Firewall implements Disposable {
 
   /** Whether the kernel's table is what the state says. */
   intact(): boolean {
-    const rules = listRules(this.#socket, this.table);
+    const table = tableName(this.table);
+    const rules = listRules(this.#socket, table);
+    if (!this.#present().chains.includes(ADMIN_CHAIN)) return false;
     for (const chain of CHAINS) {
       const here = rules.filter((rule) => rule.chain === chain.name).map(({ comment }) => comment);
       if (here.join("\n") !== chain.rules.map(({ comment }) => comment).join("\n")) return false;
     }
     const wanted = elementsOf(this.state());
     return SETS.every(({ name }) =>
-      sameMembers(
-        listElements(this.#socket, this.table, name).map(spelled),
-        (wanted[name as keyof Elements] ?? []).map(spelled),
-      ),
+      sameMembers(listElements(this.#socket, table, name).map(spelled), (wanted[name] ?? []).map(spelled)),
     );
   }
 
   /** Takes the whole table away; one that is not there is no error. */
   remove(): void {
     try {
-      commit(this.#socket, [deleteTable(this.table)]);
+      commit(this.#socket, [deleteTable(tableName(this.table))]);
     } catch (error) {
       if (!isErrno(error, "ENOENT")) throw error;
     }
