@@ -22,6 +22,8 @@ export interface CopyRequest {
   base: Fd | undefined;
   /** Who owns the copies, and the directories made for them. */
   owner: { uid: number; gid: number };
+  /** What comes from another image keeps its owners, unless --chown says otherwise. */
+  keepOwners: boolean;
   /** --chown was given: it also holds for what an archive says. */
   ownerGiven: boolean;
   /** --chmod */
@@ -71,7 +73,7 @@ export async function* copyLayer(request: CopyRequest): AsyncGenerator<Uint8Arra
   const made = new Directories(request);
   const own = (entry: TarEntry): TarEntry => ({
     ...entry,
-    ...request.owner,
+    ...(request.keepOwners ? {} : request.owner),
     ...(request.mode === undefined || entry.type === "symlink" ? {} : { mode: request.mode }),
   });
   for (const source of request.sources) {

@@ -113,7 +113,7 @@ export async function copyStep(
         `When using ${keyword} with more than one source file, the destination must be a directory and end with a /`,
       );
     }
-    const flags = [step.chown && `--chown=${step.chown} `, step.chmod && `--chmod=${step.chmod} `].join("");
+    const flags = [step.chown && `--chown=${step.chown}`, step.chmod && `--chmod=${step.chmod} `].join("");
     const said = `${keyword} ${flags}${combinedHash(sources)} in ${step.target} `;
     const comment = [...shellOf(state.config), `#(nop) ${said}`].join(" ");
     if (await ground.useCache(state, comment)) return;
@@ -124,6 +124,7 @@ export async function copyStep(
       target: joinTarget(state.config.WorkingDir ?? "", step.target),
       base,
       owner: ownerOf(step.chown, base),
+      keepOwners: from !== undefined && step.chown === "",
       ownerGiven: step.chown !== "",
       mode: modeOf(step.chmod),
       unpack: step.kind === "add",

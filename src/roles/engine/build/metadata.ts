@@ -94,7 +94,7 @@ export function applyMetadata(state: MetadataState, instruction: Instruction): s
     case "expose": {
       const ports = instruction.ports.flatMap(exposedPorts);
       config.ExposedPorts = { ...config.ExposedPorts, ...emptySet(ports) };
-      return `EXPOSE ${[...new Set(ports)].sort().join(" ")}`;
+      return `EXPOSE ${[...instruction.ports].sort().join(" ")}`;
     }
     case "volume":
       if (instruction.paths.some((path) => path.trim() === "")) {
