@@ -201,6 +201,31 @@ describe.skipIf(skip !== undefined)(`docker-registry${skip ? ` (${skip})` : ""}`
     expect(await ground.services.images.list(NS)).toHaveLength(4);
   });
 
+  for (const tag of ["oci", "v2s2", "zstd"]) {
+    test(`${tag}: pushed to another repository, it is the same image to skopeo`, async () => {
+      await using ground = await Ground.open();
+      await ground.pull(`${address}/box:${tag}`);
+      const image = `${address}/box:${tag}`;
+      const { digest } = await ground.transfer.push(NS, { image, reference: `${address}/copy/${tag}:new` });
+      // Without a source to mount from, the bytes go over.
+      for (const { digest: blob } of await ground.services.content.list(NS)) {
+        await ground.services.content.update(NS, { digest: blob, labels: {} }, [
+          `labels.containerd.io/distribution.source.${address}`,
+        ]);
+      }
+      await ground.transfer.push(NS, { image, reference: `${address}/upload/${tag}:new` });
+      for (const repository of ["copy", "upload"]) {
+        const seen = sh([
+          "skopeo",
+          "inspect",
+          "--tls-verify=false",
+          `docker://${address}/${repository}/${tag}:new`,
+        ]);
+        expect(JSON.parse(seen).Digest).toBe(digest);
+      }
+    });
+  }
+
   test("a tag and a repository that are not there", async () => {
     await using ground = await Ground.open();
     await expect(ground.pull(`${address}/box:nope`)).rejects.toMatchObject({

@@ -128,7 +128,10 @@ export class FakeContainerd {
           list: async () => [],
         }),
       },
-      transfer: { pull: (_ns, request, report) => fake.pulling(request, report ?? (() => {})) },
+      transfer: {
+        ...absent<Services["transfer"]>("transfer"),
+        pull: (_ns, request, report) => fake.pulling(request, report ?? (() => {})),
+      },
       version: { version: async () => ({ version: "9.9.9", revision: "abc" }) },
     };
   }

@@ -358,12 +358,16 @@ export interface TransferProgress {
     | "extracting"
     | "complete"
     | "exists"
+    | "uploading"
+    | "mounted"
     | "done";
   id?: string;
   digest?: string;
   mediaType?: string;
   progress?: number;
   total?: number;
+  /** Of "mounted": the repository that the registry took the blob from. */
+  from?: string;
 }
 
 export interface PullRequest {
@@ -381,9 +385,37 @@ export interface PullRequest {
   signal?: AbortSignal;
 }
 
-/** The pull side of transfer.v1: fetch → verify → decompress → unpack, layers in parallel, leased until the image record holds them. */
+export interface PushRequest {
+  /** Full reference to push to: registry, repository and tag (or digest). */
+  reference: string;
+  /** Name of the image record to push, when it is not the reference. */
+  image?: string;
+  auth?: RegistryAuth;
+  /** Push the one manifest for that platform out of an index. NotFound without one. */
+  platform?: Platform;
+  /**
+   * When an index has manifests that are neither here nor in the registry: push the one for this host's platform in its place,
+   * as Docker does. Otherwise that is NotFound. Known to transfers in this process only.
+   */
+  singleIfIncomplete?: boolean;
+  /** Speak plain http, or https without verifying, to this registry. */
+  insecure?: boolean;
+  signal?: AbortSignal;
+}
+
+/** The registry side of transfer.v1. */
 export interface Transfer {
+  /** Fetch → verify → decompress → unpack, layers in parallel, leased until the image record holds them. */
   pull(ns: string, request: PullRequest, onProgress?: (progress: TransferProgress) => void): Promise<Image>;
+  /**
+   * Uploads what the registry lacks, blobs first, then manifests, the named one last. Progress: "waiting" for each blob, then
+   * "exists", "mounted" or "uploading" … "complete". Returns what the name points to in the registry now.
+   */
+  push(
+    ns: string,
+    request: PushRequest,
+    onProgress?: (progress: TransferProgress) => void,
+  ): Promise<Descriptor>;
 }
 
 /** All services of one containerd, as the engine and ctr hold them. */

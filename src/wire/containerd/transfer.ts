@@ -37,6 +37,8 @@ const EVENTS: ReadonlySet<string> = new Set<TransferProgress["event"]>([
   "extracting",
   "complete",
   "exists",
+  "uploading",
+  "mounted",
   "done",
 ]);
 
@@ -49,6 +51,7 @@ export function progressInit(one: TransferProgress): MessageInitShape<typeof Pro
     name: one.id ?? "",
     progress: BigInt(one.progress ?? 0),
     total: BigInt(one.total ?? 0),
+    ...(one.from === undefined ? {} : { parents: [one.from] }),
     ...(about ? { desc: descriptorInit(desc) } : {}),
   };
 }
@@ -63,6 +66,7 @@ export function progressOf(one: Progress): TransferProgress | undefined {
     ...(one.name === "" ? {} : { id: one.desc ? digest : one.name }),
     ...(digest === "" ? {} : { digest }),
     ...(mediaType === "" ? {} : { mediaType }),
+    ...(event === "mounted" && one.parents[0] ? { from: one.parents[0] } : {}),
     ...(one.progress > 0n || one.total > 0n
       ? { progress: Number(one.progress), total: Number(one.total) }
       : {}),

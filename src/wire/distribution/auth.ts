@@ -32,6 +32,14 @@ function checkRealm(realm: string, registry: string, credentials: boolean): URL 
   return url;
 }
 
+/** What a token is to allow. */
+export interface Access {
+  /** In the repository itself: "pull", or "pull,push". */
+  actions: string;
+  /** Repositories of the same registry to read from: blobs are mounted from there. */
+  alsoPull?: readonly string[];
+}
+
 export class Authorizer {
   #header: string | undefined;
 
@@ -39,6 +47,7 @@ export class Authorizer {
     private readonly send: Send,
     private readonly reference: Reference,
     private readonly credentials: RegistryAuth | undefined,
+    private readonly access: Access = { actions: "pull" },
   ) {}
 
   /** The Authorization header for requests about the repository; undefined while none was asked for. */
@@ -78,11 +87,17 @@ export class Authorizer {
     const known = identityToken !== undefined || (username !== undefined && password !== undefined);
     const url = checkRealm(parameters["realm"] ?? "", registry, known);
     // Without a repository (a login) there is nothing to ask for but whether the credentials are good.
-    const scope = this.reference.path === "" ? "" : `repository:${this.reference.path}:pull`;
+    const scopes =
+      this.reference.path === ""
+        ? []
+        : [
+            `repository:${this.reference.path}:${this.access.actions}`,
+            ...(this.access.alsoPull ?? []).map((path) => `repository:${path}:pull`),
+          ];
     const service = parameters["service"];
     const response = identityToken
-      ? await this.#exchange(url, identityToken, scope, service)
-      : await this.#ask(url, scope, service, username, password);
+      ? await this.#exchange(url, identityToken, scopes, service)
+      : await this.#ask(url, scopes, service, username, password);
     const text = await response.text();
     if (!response.ok) throw refusal(response.status, text, this.reference, url.href);
     let token: unknown;
@@ -99,9 +114,9 @@ export class Authorizer {
     return token;
   }
 
-  #ask(url: URL, scope: string, service: string | undefined, username?: string, password?: string) {
+  #ask(url: URL, scopes: string[], service: string | undefined, username?: string, password?: string) {
     if (service !== undefined) url.searchParams.set("service", service);
-    if (scope !== "") url.searchParams.append("scope", scope);
+    for (const scope of scopes) url.searchParams.append("scope", scope);
     const headers: Record<string, string> = {};
     if (username !== undefined && password !== undefined) {
       url.searchParams.set("account", username);
@@ -110,12 +125,12 @@ export class Authorizer {
     return this.send(url.href, { method: "GET", headers });
   }
 
-  #exchange(url: URL, refreshToken: string, scope: string, service: string | undefined) {
+  #exchange(url: URL, refreshToken: string, scopes: string[], service: string | undefined) {
     const form = new URLSearchParams({
       grant_type: "refresh_token",
       service: service ?? "",
       client_id: CLIENT_ID,
-      scope,
+      scope: scopes.join(" "),
       refresh_token: refreshToken,
     });
     return this.send(url.href, {

@@ -1,7 +1,7 @@
 // Requests to one registry: the scheme it speaks, redirects, authorization, retries.
 import type { RegistryAuth } from "../containerd/services.ts";
 import { ServiceError } from "../containerd/services.ts";
-import { Authorizer } from "./auth.ts";
+import { type Access, Authorizer } from "./auth.ts";
 import { type TlsOptions, tlsOptions } from "./certificates.ts";
 import { connectionFailure } from "./failure.ts";
 import type { Reference } from "./reference.ts";
@@ -15,9 +15,24 @@ export interface ConnectionOptions {
   /** Base URL to ask in place of the reference's own host: a mirror. */
   endpoint?: string;
   userAgent?: string;
+  /** What to ask a token for; reading, unless given. */
+  access?: Access;
+}
+
+export type Method = "GET" | "HEAD" | "POST" | "PATCH" | "PUT" | "DELETE";
+
+export interface RequestOptions {
+  headers?: Record<string, string>;
+  signal?: AbortSignal;
+  /** Bytes, or what makes their stream: a request may have to be sent more than once. `content-length` is the caller's. */
+  body?: Uint8Array | (() => ReadableStream<Uint8Array>);
+  /** Passing failures are the caller's too: only a 401 is answered. */
+  once?: boolean;
 }
 
 const MAX_REDIRECTS = 10;
+const KEEPING: ReadonlySet<number> = new Set([307, 308]);
+const FOLLOWED: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
 /** "docker.io" is the name, registry-1.docker.io the machine. */
 export function registryHost(domain: string): string {
@@ -31,7 +46,7 @@ export function isLoopback(host: string): boolean {
 }
 
 /** Whether the same request may succeed a moment later. */
-const isPassing = (status: number) => status === 429 || status === 408 || status >= 500;
+export const isPassing = (status: number) => status === 429 || status === 408 || status >= 500;
 
 export class Connection {
   /** "https://host" once it is known which scheme is spoken. */
@@ -52,31 +67,46 @@ export class Connection {
     this.#insecure = options.insecure === true || isLoopback(this.#host);
     this.#tls = tlsOptions(this.#host, this.#insecure);
     this.#retry = options.retry ?? defaultRetry;
-    this.#authorizer = new Authorizer((url, init) => this.#send(url, init), reference, options.auth);
+    this.#authorizer = new Authorizer(
+      (url, init) => this.#send(url, init),
+      reference,
+      options.auth,
+      options.access,
+    );
+  }
+
+  /** The registry's own address, "https://host". */
+  async origin(signal?: AbortSignal): Promise<string> {
+    this.#origin ??= await this.#ping(signal);
+    return this.#origin;
   }
 
   /**
-   * Sends a request for `path` ("/v2/…") and returns the answer, whatever its status but 401 with a way to authorize and
-   * passing failures (those after the last attempt). Throws ServiceError when no answer comes.
+   * Sends a request for `path` ("/v2/…", or a whole URL that the registry gave) and returns the answer, whatever its status but
+   * 401 with a way to authorize and passing failures (those after the last attempt). Throws ServiceError when no answer comes.
    */
-  async request(
-    method: "GET" | "HEAD",
-    path: string,
-    headers: Record<string, string> = {},
-    signal?: AbortSignal,
-  ): Promise<Response> {
-    this.#origin ??= await this.#ping(signal);
-    const url = this.#origin + path;
+  async request(method: Method, path: string, options: RequestOptions = {}): Promise<Response> {
+    const { headers = {}, signal, body, once = false } = options;
+    const origin = await this.origin(signal);
+    const url = path.startsWith("/") ? origin + path : path;
+    const attempts = once ? 1 : this.#retry.attempts;
+    // An upload may go to a storage server: what the registry trusts us with is not for that.
+    const own = new URL(url).origin === new URL(origin).origin;
     let challenged = false;
     for (let attempt = 1; ; attempt++) {
       let failure: unknown;
       let wait = pauseBefore(attempt + 1, this.#retry);
       try {
-        const { header } = this.#authorizer;
+        const header = own ? this.#authorizer.header : undefined;
         const all = header === undefined ? headers : { ...headers, authorization: header };
-        const response = await this.#send(url, { method, headers: all, signal });
+        const response = await this.#send(url, { method, headers: all, signal, body });
         // Once: a second 401 means that what we have is not enough.
-        if (response.status === 401 && !challenged && new URL(response.url).host === new URL(url).host) {
+        if (
+          response.status === 401 &&
+          !challenged &&
+          own &&
+          new URL(response.url).host === new URL(url).host
+        ) {
           challenged = true;
           if (await this.#authorizer.answer(response)) {
             await response.body?.cancel();
@@ -84,7 +114,7 @@ export class Connection {
             continue;
           }
         }
-        if (!isPassing(response.status) || attempt >= this.#retry.attempts) return response;
+        if (!isPassing(response.status) || attempt >= attempts) return response;
         wait = retryAfter(response.headers.get("retry-after")) ?? wait;
         await response.body?.cancel();
       } catch (error) {
@@ -92,7 +122,7 @@ export class Connection {
         if (error instanceof ServiceError && error.code !== "Unavailable") throw error;
         failure = error;
       }
-      if (failure !== undefined && attempt >= this.#retry.attempts) throw failure;
+      if (failure !== undefined && attempt >= attempts) throw failure;
       await pause(wait, signal);
     }
   }
@@ -121,7 +151,12 @@ export class Connection {
   /** One request, redirects followed. Credentials do not follow to another host, nor from https to http. */
   async #send(
     target: string,
-    init: { method: string; headers: Record<string, string>; body?: string; signal?: AbortSignal },
+    init: {
+      method: string;
+      headers: Record<string, string>;
+      body?: string | RequestOptions["body"];
+      signal?: AbortSignal;
+    },
   ): Promise<Response> {
     let url = target;
     const headers: Record<string, string> = {
@@ -136,7 +171,7 @@ export class Connection {
         response = await fetch(url, {
           method: init.method,
           headers,
-          body: init.body,
+          body: typeof init.body === "function" ? init.body() : (init.body as RequestInit["body"]),
           signal: init.signal,
           redirect: "manual",
           decompress: false,
@@ -147,7 +182,9 @@ export class Connection {
         throw await connectionFailure(error, init.method, url);
       }
       const location = response.headers.get("location");
-      if (![301, 302, 303, 307, 308].includes(response.status) || location === null) return response;
+      // A registry that is written to redirects nothing but by 307 and 308, which keep method and body.
+      const follows = init.method === "GET" || init.method === "HEAD" ? FOLLOWED : KEEPING;
+      if (!follows.has(response.status) || location === null) return response;
       await response.body?.cancel();
       if (redirects >= MAX_REDIRECTS || !URL.canParse(location, url)) {
         throw new ServiceError("Unknown", `${init.method} ${target}: stopped after ${redirects} redirects`);

@@ -29,7 +29,13 @@ const words = ({ code, message }: RegistryErrorEntry) =>
   `${code.toLowerCase().replaceAll("_", " ")}: ${message || "unknown error"}`;
 
 /** A refusal by the registry as the error that Docker makes of it. `about` is what was asked for. */
-export function refusal(status: number, body: string, reference: Reference, about: string): ServiceError {
+export function refusal(
+  status: number,
+  body: string,
+  reference: Reference,
+  about: string,
+  verb: "pull" | "push" = "pull",
+): ServiceError {
   const entries = entriesOf(body);
   const first = entries[0];
   const text = entries.length > 0 ? entries.map(words).join("\n") : undefined;
@@ -39,7 +45,9 @@ export function refusal(status: number, body: string, reference: Reference, abou
     case "NAME_UNKNOWN":
       return new ServiceError("NotFound", `repository ${familiarName(reference)} not found: ${text}`);
     case "DENIED":
-      return new ServiceError("NotFound", denied(reference, text!));
+      return verb === "push"
+        ? new ServiceError("PermissionDenied", text!)
+        : new ServiceError("NotFound", denied(reference, text!));
     case "UNAUTHORIZED":
       return new ServiceError("PermissionDenied", text!);
     case "TOOMANYREQUESTS":

@@ -6,7 +6,8 @@ import { connectionFailure, refusal } from "./failure.ts";
 import { familiarString, type Reference } from "./reference.ts";
 import { type BlobStream, type Fetcher, MANIFEST_LIMIT, type Resolved, type Resolver } from "./resolver.ts";
 
-const ACCEPT = [
+/** Media types of the documents that we can read. */
+export const ACCEPT = [
   MediaType.dockerManifest,
   MediaType.dockerManifestList,
   MediaType.manifest,
@@ -30,7 +31,7 @@ export class RegistryResolver implements Resolver {
     const connection = new Connection(reference, this.options);
     const fetcher = new RegistryFetcher(connection, reference);
     const path = `/v2/${reference.path}/manifests/${reference.digest ?? reference.tag ?? "latest"}`;
-    const head = await connection.request("HEAD", path, { accept: ACCEPT }, signal);
+    const head = await connection.request("HEAD", path, { headers: { accept: ACCEPT }, signal });
     const digest = head.headers.get("docker-content-digest") ?? reference.digest;
     const size = Number(head.headers.get("content-length") ?? Number.NaN);
     const mediaType = mediaTypeOf(head);
@@ -67,7 +68,7 @@ class RegistryFetcher implements Fetcher {
   }
 
   async document(path: string, signal?: AbortSignal): Promise<{ mediaType: string; bytes: Uint8Array }> {
-    const response = await this.connection.request("GET", path, { accept: ACCEPT }, signal);
+    const response = await this.connection.request("GET", path, { headers: { accept: ACCEPT }, signal });
     if (!response.ok)
       throw refusal(response.status, await limitedText(response), this.reference, response.url);
     const bytes = await readLimited(response, MANIFEST_LIMIT);
@@ -83,7 +84,7 @@ class RegistryFetcher implements Fetcher {
   async blob(digest: string, offset: number, signal?: AbortSignal): Promise<BlobStream> {
     const path = `/v2/${this.reference.path}/blobs/${digest}`;
     const headers: Record<string, string> = offset > 0 ? { range: `bytes=${offset}-` } : {};
-    const response = await this.connection.request("GET", path, headers, signal);
+    const response = await this.connection.request("GET", path, { headers, signal });
     if (!response.ok)
       throw refusal(response.status, await limitedText(response), this.reference, response.url);
     let start = 0;
@@ -142,5 +143,6 @@ async function readLimited(response: Response, limit: number): Promise<Uint8Arra
   return Buffer.concat(chunks);
 }
 
-const limitedText = async (response: Response): Promise<string> =>
+/** The start of an answer that is an error. */
+export const limitedText = async (response: Response): Promise<string> =>
   Buffer.from((await readLimited(response, 1 << 20)) ?? "").toString("utf8");

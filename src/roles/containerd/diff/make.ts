@@ -7,6 +7,7 @@ import type { Change } from "../../../store/changes/change.ts";
 import { packLayer } from "../../../store/changes/layer.ts";
 import { UnreadableMount, withChanges } from "../../../store/changes/trees.ts";
 import { CHUNK, through } from "../../../store/tar/through.ts";
+import { UNCOMPRESSED } from "../../../wire/containerd/labels.ts";
 import {
   type ContentStore,
   type ContentWriter,
@@ -15,9 +16,6 @@ import {
   type Mount,
   ServiceError,
 } from "../../../wire/containerd/services.ts";
-
-/** On a layer: its diff ID, the digest of the tar inside it. */
-const UNCOMPRESSED = "containerd.io/uncompressed";
 
 export interface DiffOptions {
   /** Of the layer to make; "" is an OCI layer with gzip. */

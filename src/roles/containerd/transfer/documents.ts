@@ -1,5 +1,4 @@
 // From a reference's descriptor to the manifest for one platform and its config: fetched, verified, parsed, stored.
-import type { z } from "zod";
 import {
   ConfigRootfs,
   Index,
@@ -16,10 +15,8 @@ import { familiarString, formatReference } from "../../../wire/distribution/refe
 import { MANIFEST_LIMIT } from "../../../wire/distribution/resolver.ts";
 import { fetchBlob, holdBlob, ingestRef } from "./blob.ts";
 import { hasCode } from "./codes.ts";
+import { MAX_DEPTH, parse, parseJson, readBlob, reason } from "./document.ts";
 import type { Session } from "./session.ts";
-
-/** An index in an index in an index … ends here. */
-const MAX_DEPTH = 4;
 
 export interface ImageDocuments {
   /** What the image record points to, with the media type that the document itself proves. */
@@ -99,7 +96,7 @@ async function fetchDocument(
   if (given.size > MANIFEST_LIMIT) throw tooLarge(session, given);
   const there = await holdBlob(session, digest);
   const { mediaType, bytes } = there
-    ? { mediaType: given.mediaType, bytes: await readBlob(session, digest, MANIFEST_LIMIT) }
+    ? { mediaType: given.mediaType, bytes: await readBlob(session, digest) }
     : await session.fetcher.manifest(digest, signal);
   if (digestAs(digest, bytes) !== digest) {
     throw new ServiceError("DataLoss", `manifest verification failed for digest ${digest}`);
@@ -215,42 +212,8 @@ async function fetchConfig(session: Session, descriptor: Descriptor): Promise<Co
   return parsed.data;
 }
 
-async function readBlob({ services, ns }: Session, digest: string, limit: number): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of services.content.read(ns, digest)) {
-    size += chunk.length;
-    if (size > limit)
-      throw new ServiceError("ResourceExhausted", `${digest} is too large for an image document`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
-}
-
 const tooLarge = ({ reference }: Session, { digest, size }: Descriptor) =>
   new ServiceError(
     "ResourceExhausted",
     `${familiarString(reference)}: document ${digest} of ${size} bytes is too large: refused`,
   );
-
-function parseJson(bytes: Uint8Array, digest: string): unknown {
-  try {
-    return JSON.parse(Buffer.from(bytes).toString("utf8"));
-  } catch (error) {
-    throw new ServiceError("InvalidArgument", `${digest} is no JSON: ${(error as Error).message}`, {
-      cause: error,
-    });
-  }
-}
-
-const reason = (error: z.ZodError) =>
-  error.issues
-    .slice(0, 3)
-    .map(({ path, message }) => `${path.join(".") || "document"}: ${message}`)
-    .join("; ");
-
-function parse<T>(schema: z.ZodType<T>, document: unknown, { digest, mediaType }: Descriptor): T {
-  const parsed = schema.safeParse(document);
-  if (parsed.success) return parsed.data;
-  throw new ServiceError("InvalidArgument", `${digest} is no valid ${mediaType}: ${reason(parsed.error)}`);
-}

@@ -15,6 +15,7 @@ import { defaultRetry, type RetryPolicy } from "../../../wire/distribution/retry
 import type { ApplyStream } from "../diff/index.ts";
 import { abortable, KeyedLock } from "./keyed-lock.ts";
 import { type PullGround, pull } from "./pull.ts";
+import { push } from "./push.ts";
 import type { PullServices } from "./session.ts";
 
 export interface TransferOptions {
@@ -86,6 +87,14 @@ export function createTransfer(services: PullServices, options: TransferOptions 
           entry.controller.abort(signal.reason);
           await entry.result.catch(() => {});
         }
+      }
+    },
+    async push(ns, request, onProgress) {
+      const ended = span("containerd", `push ${request.reference}`);
+      try {
+        return await push({ services, retry }, ns, request, (progress) => onProgress?.(progress));
+      } finally {
+        ended();
       }
     },
   };

@@ -3,6 +3,9 @@ import type { TransferProgress } from "../../../wire/containerd/services.ts";
 
 const INTERVAL_MS = 100;
 
+/** Events that come with every chunk. */
+const RUNNING: ReadonlySet<TransferProgress["event"]> = new Set(["downloading", "extracting", "uploading"]);
+
 export type Report = (progress: TransferProgress) => void;
 
 interface Running {
@@ -20,7 +23,7 @@ export class Throttle {
 
   readonly report: Report = (progress) => {
     const { id, event } = progress;
-    if (id === undefined || (event !== "downloading" && event !== "extracting")) {
+    if (id === undefined || !RUNNING.has(event)) {
       if (id !== undefined) this.#drop(id);
       this.to(progress);
       return;

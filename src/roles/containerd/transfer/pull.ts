@@ -20,7 +20,7 @@ import { bringLayers, checkLayers } from "./layers.ts";
 import { type Report, Throttle } from "./progress.ts";
 import type { PullServices, Session } from "./session.ts";
 
-/** Longest that a pull's lease holds what a killed pull left behind. */
+/** Longest that a transfer's lease holds what a killed one left behind. */
 const LEASE_LIFE_MS = 24 * 60 * 60 * 1000;
 
 /** Name of the snapshotter that "" stands for. */
@@ -111,7 +111,10 @@ export async function pull(
   }
 }
 
-const expiring = () => ({ "containerd.io/gc.expire": new Date(Date.now() + LEASE_LIFE_MS).toISOString() });
+/** Labels of a lease that ends by itself. */
+export const expiring = () => ({
+  "containerd.io/gc.expire": new Date(Date.now() + LEASE_LIFE_MS).toISOString(),
+});
 
 async function openLease(services: PullServices, ns: string): Promise<string> {
   const { id } = await services.leases.create(

@@ -30,7 +30,7 @@ export async function login(
   );
   let response: Response;
   try {
-    response = await connection.request("GET", "/v2/", {}, signal);
+    response = await connection.request("GET", "/v2/", { signal });
   } catch (error) {
     if (!(error instanceof ServiceError)) throw error;
     if (error.code !== "PermissionDenied") throw new ApiError(500, error.message, { cause: error });

@@ -1,4 +1,5 @@
-// The pulling side of a containerd's transfer service behind a socket (containerd 1.7 and later have it).
+// A containerd's transfer service behind a socket (containerd 1.7 and later have it).
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Client } from "@grpc/grpc-js";
 import { StreamInitSchema, Streaming } from "../../gen/services/streaming_pb.ts";
 import { Transfer as PbTransfer } from "../../gen/services/transfer_pb.ts";
@@ -8,11 +9,20 @@ import {
   ImageStoreSchema,
   OCIRegistrySchema,
   ProgressSchema,
+  type RegistryResolverSchema,
 } from "../../gen/types/transfer_pb.ts";
 import { platformInit } from "../convert.ts";
-import { type Images, type RegistryAuth, ServiceError, type Transfer } from "../services.ts";
+import {
+  type Images,
+  type RegistryAuth,
+  ServiceError,
+  type Transfer,
+  type TransferProgress,
+} from "../services.ts";
 import { packed, progressOf, unpacked } from "../transfer.ts";
 import { caller } from "./caller.ts";
+
+type Ends = { source: ReturnType<typeof packed>; destination: ReturnType<typeof packed> };
 
 let serial = 0;
 /** How long a server that has ended the transfer may take to end its progress, in milliseconds. */
@@ -41,49 +51,74 @@ export function remoteTransfer(client: Client, images: Images): Transfer {
         : { authType: AuthType.REFRESH, secret: identityToken },
     );
 
+  /** Runs one transfer with its side streams: progress back, credentials when they are asked for. */
+  const run = async (
+    ns: string,
+    request: { auth?: RegistryAuth; insecure?: boolean; signal?: AbortSignal },
+    ends: (resolver: MessageInitShape<typeof RegistryResolverSchema>) => Ends,
+    onProgress: ((progress: TransferProgress) => void) | undefined,
+  ) => {
+    const { auth } = request;
+    const progress = await open(ns, "progress");
+    const credentials = auth && (await open(ns, "auth"));
+    const told = (async () => {
+      for (let next = await progress.stream.receive(); next; next = await progress.stream.receive()) {
+        const message = unpacked(ProgressSchema, next);
+        const one = message && progressOf(message);
+        if (one) onProgress?.(one);
+      }
+    })().catch(() => {});
+    const asked = (async () => {
+      if (credentials && auth && (await credentials.stream.receive()))
+        await credentials.stream.send(answer(auth));
+    })().catch(() => {});
+    try {
+      const resolver = {
+        authStream: credentials?.id ?? "",
+        defaultScheme: request.insecure ? "http" : "",
+      };
+      const options = { progressStream: progress.id };
+      await calls.transfer(ns, { ...ends(resolver), options }, request.signal);
+      // The server has ended the stream, but what it sent last may still be on its way.
+      await Promise.race([told, Bun.sleep(LAST_WORDS)]);
+    } finally {
+      progress.stream.cancel();
+      credentials?.stream.cancel();
+      await Promise.all([told, asked]);
+    }
+  };
+
   return {
     async pull(ns, request, onProgress) {
-      const { auth, platform, snapshotter = "", unpack = true } = request;
-      const progress = await open(ns, "progress");
-      const credentials = auth && (await open(ns, "auth"));
-      const told = (async () => {
-        for (let next = await progress.stream.receive(); next; next = await progress.stream.receive()) {
-          const message = unpacked(ProgressSchema, next);
-          const one = message && progressOf(message);
-          if (one) onProgress?.(one);
-        }
-      })().catch(() => {});
-      const asked = (async () => {
-        if (credentials && auth && (await credentials.stream.receive()))
-          await credentials.stream.send(answer(auth));
-      })().catch(() => {});
-      try {
-        const resolver = {
-          authStream: credentials?.id ?? "",
-          defaultScheme: request.insecure ? "http" : "",
-        };
-        const wanted = platform ? [platformInit(platform)] : [];
-        await calls.transfer(
-          ns,
-          {
-            source: packed(OCIRegistrySchema, { reference: request.reference, resolver }),
-            destination: packed(ImageStoreSchema, {
-              name: request.reference,
-              platforms: wanted,
-              unpacks: unpack ? [{ snapshotter, ...(wanted[0] ? { platform: wanted[0] } : {}) }] : [],
-            }),
-            options: { progressStream: progress.id },
-          },
-          request.signal,
-        );
-        // The server has ended the stream, but what it sent last may still be on its way.
-        await Promise.race([told, Bun.sleep(LAST_WORDS)]);
-      } finally {
-        progress.stream.cancel();
-        credentials?.stream.cancel();
-        await Promise.all([told, asked]);
-      }
-      return images.get(ns, request.reference);
+      const { platform, reference, snapshotter = "", unpack = true } = request;
+      const wanted = platform ? [platformInit(platform)] : [];
+      const ends = (resolver: MessageInitShape<typeof RegistryResolverSchema>): Ends => ({
+        source: packed(OCIRegistrySchema, { reference, resolver }),
+        destination: packed(ImageStoreSchema, {
+          name: reference,
+          platforms: wanted,
+          unpacks: unpack ? [{ snapshotter, ...(wanted[0] ? { platform: wanted[0] } : {}) }] : [],
+        }),
+      });
+      await run(ns, request, ends, onProgress);
+      return images.get(ns, reference);
+    },
+    async push(ns, request, onProgress) {
+      const { platform, reference, image = reference } = request;
+      const { target } = await images.get(ns, image);
+      const platforms = platform ? [platformInit(platform)] : [];
+      const ends = (resolver: MessageInitShape<typeof RegistryResolverSchema>): Ends => ({
+        source: packed(ImageStoreSchema, { name: image, platforms }),
+        destination: packed(OCIRegistrySchema, { reference, resolver }),
+      });
+      let pushed: TransferProgress | undefined;
+      await run(ns, request, ends, (progress) => {
+        if (progress.event === "done") pushed = progress;
+        onProgress?.(progress);
+      });
+      // The last word says what was pushed, which one platform out of an index is another document than the record's.
+      if (!pushed?.digest || pushed.digest === target.digest) return target;
+      return { mediaType: pushed.mediaType ?? "", digest: pushed.digest, size: pushed.total ?? 0 };
     },
   };
 }
