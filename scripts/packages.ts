@@ -26,6 +26,7 @@ const NEEDED: Readonly<Record<string, string>> = {
   "/usr/bin/ps": "procps",
   "/usr/bin/python3": "python3-minimal",
   "/usr/bin/strace": "strace",
+  "/usr/bin/newuidmap": "uidmap",
   "/usr/bin/git": "git",
   "/usr/bin/zstd": "zstd",
   "/usr/bin/tree": "tree",

@@ -47,6 +47,8 @@ function facts(config: Config, change: Partial<CreateFacts> = {}): CreateFacts {
     knownCapabilities: ALL_CAPABILITIES,
     ownStdio: [],
     inUserNamespace: false,
+    hostDevices: false,
+    mappedByUser: false,
     filter: undefined,
     rare: undefined,
     prepared: [],

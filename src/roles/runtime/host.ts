@@ -67,6 +67,12 @@ export function oomScore(
   return wanted;
 }
 
+/** Whether this process is in a user namespace that is not the machine's first: root there may not make devices. */
+export function inUserNamespace(): boolean {
+  const map = readTextIfThere("/proc/self/uid_map")?.trim().split(/\s+/);
+  return map !== undefined && !(map[0] === "0" && map[1] === "0" && map[2] === "4294967295");
+}
+
 /** Which of stdio the container's user needs to own: what is open, not his yet, and not the null device. */
 export function foreignStdio(uid: number, terminal: boolean): number[] {
   if (terminal) return [];

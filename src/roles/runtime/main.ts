@@ -132,6 +132,7 @@ async function dispatch(args: string[]): Promise<number> {
     parsed: await verbFlags(name, verb, rest),
     store: new StateStore(text(parsed, "root") ?? defaultRoot()),
     debug: flag(parsed, "debug"),
+    rootless: rootless(text(parsed, "rootless") ?? "auto"),
   };
   if (flag(invocation.parsed, "help")) {
     print((await help()).verbHelp(name, verb));
@@ -164,6 +165,14 @@ async function verbFlags(name: string, verb: Verb, args: string[]) {
 
 /** Only those who ask for help pay for its texts. */
 const help = () => import("./help.ts");
+
+/** Throws in Go's words on what is neither a boolean nor "auto". */
+function rootless(word: string): boolean | undefined {
+  if (word === "auto") return undefined;
+  if (/^(1|t|true)$/i.test(word)) return true;
+  if (/^(0|f|false)$/i.test(word)) return false;
+  throw new Error(`strconv.ParseBool: parsing ${JSON.stringify(word)}: invalid syntax`);
+}
 
 function defaultRoot(): string {
   const runtimeDirectory = process.env["XDG_RUNTIME_DIR"];

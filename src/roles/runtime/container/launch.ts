@@ -21,6 +21,7 @@ import {
   existsPlainly,
   foreignStdio,
   hostCapabilities,
+  inUserNamespace,
   oomScore,
   plainMode,
   sharedParent,
@@ -52,6 +53,8 @@ export interface LaunchOptions {
   store: StateStore;
   /** `create`: wait on the start FIFO; `run`: go on at once. */
   waitForStart: boolean;
+  /** Go without the cgroups that this user may not make; undefined: decided by who calls. */
+  rootless: boolean | undefined;
   noPivot: boolean;
   noNewKeyring: boolean;
   preserveFds: number;
@@ -94,7 +97,20 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
   const rootfs = resolveRootfs(absolute(bundle, rootPath));
   absoluteSources(config, bundle);
   const cgroups = hostCgroups();
-  const cgroupPaths = containerCgroups(cgroups, membership("self"), config.linux?.cgroupsPath, id);
+  let cgroupPaths = containerCgroups(cgroups, membership("self"), config.linux?.cgroupsPath, id);
+  const nested = inUserNamespace();
+  const unprivileged = globalThis.process.geteuid?.() !== 0;
+  // Nobody but the machine's root takes things from outside of a user namespace, or makes devices.
+  const asUser = nested || unprivileged;
+  const rootless =
+    options.rootless ?? (unprivileged || (nested && globalThis.process.env["USER"] !== "root"));
+  const resources = { ...config.linux?.resources };
+  if (rootless) {
+    const { usableCgroups } = await import("../rootless.ts");
+    cgroupPaths = usableCgroups(cgroupPaths, resources, config.linux?.cgroupsPath);
+    // Only root may attach device rules; whoever is not cannot open a device that he could not open outside either.
+    resources.devices = undefined;
+  }
   const state: ContainerState = {
     id,
     init_process_pid: 0,
@@ -146,7 +162,10 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
     ownStdio: foreignStdio(process.user.uid, process.terminal ?? false),
     inUserNamespace: userNamespace,
     prepared: [...prepared.keys()],
-    outside: userNamespace ? (await import("../launch/outside.ts")).takeOutside : undefined,
+    outside: userNamespace && !asUser ? (await import("../launch/outside.ts")).takeOutside : undefined,
+    hostDevices: asUser,
+    mappedByUser:
+      unprivileged && (config.linux?.namespaces ?? []).some((one) => one.type === "user" && !one.path),
     filter: await filterOf(config),
     rare: await rareSettings(config, process),
     env: [...withHome(process.env ?? [], root, process.user.uid), ...listenEnvironment(options.listenFds)],
@@ -167,7 +186,7 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
       makeLinkTargets(root, path, isBind(mount) ? kindOf(mount.source ?? "") : "directory");
     }
     const cgroup = span("runtime", "cgroups", id);
-    createCgroups(cgroups, cgroupPaths, config.linux?.resources ?? {});
+    createCgroups(cgroups, cgroupPaths, resources);
     cgroup();
     const launch = span("runtime", "launch", id);
     const launched = await follow(options, state, failures, plan, fds, [...prepared.values()]);

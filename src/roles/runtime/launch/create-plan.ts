@@ -54,6 +54,10 @@ export interface CreateFacts extends ProcessFacts {
   prepared: readonly Mount[];
   /** Takes what a container in a user namespace needs from outside of it; undefined without one. */
   outside: typeof takeOutside | undefined;
+  /** Devices are bound from the host, where making them is refused. */
+  hostDevices: boolean;
+  /** A user without privilege writes the id maps: only for a dumpable process, whose /proc files are his. */
+  mappedByUser: boolean;
   /** Text for /proc/self/attr/…/exec, where a security module is on. */
   execLabel: { file: string; label: string } | undefined;
 }
@@ -79,7 +83,7 @@ export function createPlan(config: Config, facts: CreateFacts): Plan {
   const child = plan.label("container's first process");
 
   closeOnExec(context);
-  plan.call("prctl", [bits({ PR_SET_DUMPABLE }), 0, 0, 0, 0]);
+  if (!facts.mappedByUser) undumpable(context);
   plan.call("prctl", [bits({ PR_SET_NAME }), plan.string(DEFAULT_FDS_NAME), 0, 0, 0]);
   if (facts.oomScoreAdj !== undefined)
     writeFile(
@@ -111,6 +115,7 @@ export function createPlan(config: Config, facts: CreateFacts): Plan {
   plan.place(child);
   joinTasks(context, tasks, v1);
   if (fresh.includes("user")) becomeRoot(context);
+  if (facts.mappedByUser) undumpable(context);
   plan.call("setsid", [], { why: "setsid" });
   if (fresh.includes("cgroup"))
     plan.call("unshare", [flagsOf(["cgroup"])], { why: "creating the cgroup namespace" });
@@ -166,6 +171,11 @@ export function createPlan(config: Config, facts: CreateFacts): Plan {
   return plan;
 }
 
+/** Nobody in the container may look into this process, or at what it has open (CVE-2016-9962). */
+function undumpable({ plan }: Context): void {
+  plan.call("prctl", [bits({ PR_SET_DUMPABLE }), 0, 0, 0, 0]);
+}
+
 /** v1 only: the unified directory is entered by the clone. */
 function v1Directories(paths: CgroupPaths): string[] {
   const { "": _unified, ...v1 } = paths;
@@ -201,7 +211,11 @@ function addMounts(
   const foreign = mounts.some((mount) => isBind(mount) && belowRoot(mount.destination) === "dev");
   if (foreign) return;
   makeDirectories(context, "/dev", "creating /dev");
-  addDevices(context, containerDevices(config.linux?.devices ?? []), outside?.devices);
+  addDevices(
+    context,
+    containerDevices(config.linux?.devices ?? []),
+    facts.hostDevices ? "host" : outside?.devices,
+  );
   addDeviceLinks(context, facts.hostHasKcore);
 }
 

@@ -5,6 +5,7 @@ import { Constant, type Slot } from "../../../launcher/plan.ts";
 import type { Device } from "../../../spec/oci/runtime.ts";
 import { attach, belowRoot, type Context, openInRoot } from "./context.ts";
 import { makeDirectories, openMountpoint } from "./mountpoint.ts";
+import { cloneTree } from "./mounts.ts";
 import { DIRECTORY } from "./open-flags.ts";
 
 const device = (path: string, major: number, minor: number): Device => ({
@@ -38,11 +39,14 @@ export function containerDevices(configured: readonly Device[]): Device[] {
 export const nodeMode = (node: Device) =>
   TYPE[node.type] | (node.fileMode === undefined ? 0o666 : node.fileMode & 0o7777);
 
-/** Makes the nodes. In a user namespace mknod is refused: there nodes made outside (`taken`) are bound. */
+/**
+ * Makes the nodes. In a user namespace mknod is refused: there nodes made outside (`taken`) are bound, or the host's own
+ * when nobody could make any.
+ */
 export function addDevices(
   context: Context,
   devices: readonly Device[],
-  taken: ReadonlyMap<string, Slot> | undefined,
+  taken: ReadonlyMap<string, Slot> | "host" | undefined,
 ): void {
   const { plan } = context;
   const dev = plan.slot("/dev");
@@ -51,11 +55,19 @@ export function addDevices(
     const path = belowRoot(node.path);
     // The pty multiplexer is the container's own, a link into its devpts.
     if (path === "dev/ptmx") continue;
-    const made = taken?.get(node.path);
+    const made = taken === "host" ? hostNode(context, node) : taken?.get(node.path);
     if (made) bindNode(context, node, made);
     else makeNode(context, node, path, dev);
   }
   plan.call("close", [dev]);
+}
+
+/** A copy of the host's node at that path; a FIFO is made instead. */
+function hostNode(context: Context, node: Device): Slot | undefined {
+  if (node.type === "p") return undefined;
+  const slot = context.plan.slot(`host's ${node.path}`);
+  cloneTree(context, node.path, false, slot, `binding device ${node.path}`);
+  return slot;
 }
 
 function makeNode(context: Context, node: Device, path: string, dev: Slot): void {

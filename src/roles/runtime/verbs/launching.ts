@@ -53,6 +53,7 @@ export async function pidfdSocket(parsed: Parsed): Promise<PidfdSocket | undefin
 export function launchOptions({
   parsed,
   store,
+  rootless,
 }: Invocation): Omit<LaunchOptions, "waitForStart" | "console"> & { terminal: boolean } {
   const bundle = text(parsed, "bundle") ?? ".";
   const config = readBundle(bundle);
@@ -62,6 +63,7 @@ export function launchOptions({
     bundle,
     config,
     store,
+    rootless,
     noPivot: flag(parsed, "noPivot"),
     noNewKeyring: flag(parsed, "noNewKeyring"),
     preserveFds: (integer(parsed, "preserveFds") ?? 0) + listenFds,

@@ -6,6 +6,8 @@ export interface Invocation {
   parsed: Parsed;
   store: StateStore;
   debug: boolean;
+  /** --rootless; undefined: auto. */
+  rootless: boolean | undefined;
 }
 
 export interface Verb {
