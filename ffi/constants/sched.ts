@@ -2,7 +2,12 @@
 export const headers = ["linux/sched.h", "linux/close_range.h"] as const;
 
 export const CLONE_NEWTIME = 0x80;
+export const CLONE_VM = 0x100;
+export const CLONE_FS = 0x200;
+export const CLONE_FILES = 0x400;
+export const CLONE_SIGHAND = 0x800;
 export const CLONE_PARENT = 0x8000;
+export const CLONE_THREAD = 0x10000;
 export const CLONE_NEWNS = 0x20000;
 export const CLONE_NEWCGROUP = 0x2000000;
 export const CLONE_NEWUTS = 0x4000000;

@@ -50,6 +50,7 @@ function facts(config: Config, change: Partial<CreateFacts> = {}): CreateFacts {
     hostDevices: false,
     mappedByUser: false,
     filter: undefined,
+    withListener: undefined,
     rare: undefined,
     prepared: [],
     outside: undefined,

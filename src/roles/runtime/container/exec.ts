@@ -21,9 +21,10 @@ import { NAMESPACE_FLAG } from "../launch/namespaces.ts";
 import { print } from "../output.ts";
 import { filterOf } from "./filter.ts";
 import { withHome } from "./home.ts";
+import type { Listener } from "./listener.ts";
 import { pidFirst } from "./pid-first.ts";
 import { isAlive } from "./process-table.ts";
-import { execAffinity, rareSettings } from "./rare.ts";
+import { execAffinity, rareSettings, seccompListener } from "./rare.ts";
 import type { ContainerState } from "./state.ts";
 
 export interface ExecOptions {
@@ -61,12 +62,15 @@ export async function execInContainer(options: ExecOptions): Promise<Executed | 
   const go = 3 + options.preserveFds;
   const initFd = go + 1;
   const console = options.console ? initFd + 1 : -1;
+  const { listener, withListener } = await seccompListener(config, options.planOnly);
+  const next = initFd + (options.console ? 2 : 1);
   const fds: Descriptors = {
     preserve: options.preserveFds,
     go,
     start: -1,
     console,
-    report: initFd + (options.console ? 2 : 1),
+    listener: next,
+    report: next + (listener ? 2 : 0),
   };
   const plan = execPlan(process, {
     arch,
@@ -93,6 +97,7 @@ export async function execInContainer(options: ExecOptions): Promise<Executed | 
     ownStdio: foreignStdio(process.user.uid, process.terminal ?? false),
     inUserNamespace,
     filter: await filterOf(config),
+    withListener,
     rare: await rareSettings(config, process),
     affinity: await execAffinity(config, process),
     env: withHome(process.env ?? [], root, process.user.uid),
@@ -101,14 +106,20 @@ export async function execInContainer(options: ExecOptions): Promise<Executed | 
     print(renderPlan(plan));
     return undefined;
   }
-  return launch(options, plan, init);
+  return launch(options, plan, init, listener);
 }
 
-function launch(options: ExecOptions, plan: import("../../../launcher/plan.ts").Plan, init: Fd): Executed {
+function launch(
+  options: ExecOptions,
+  plan: import("../../../launcher/plan.ts").Plan,
+  init: Fd,
+  listener: Listener | undefined,
+): Executed {
   const go = pipe("go pipe");
   const preserved = Array.from({ length: options.preserveFds }, (_, i) => 3 + i);
   const stdio = [0, 1, 2, ...preserved, go.readEnd.number, init.number];
   if (options.console) stdio.push(options.console.number);
+  stdio.push(...(listener?.stdio ?? []));
   const running = spawnPlan(plan, { stdio, argv0: "runc:[EXEC]" });
   go.readEnd.close();
   options.console?.close();
@@ -118,8 +129,11 @@ function launch(options: ExecOptions, plan: import("../../../launcher/plan.ts").
     const report = next();
     if (report.kind === "failed") throw report.error;
     if (report.kind === "closed") throw new Error("process in the container exited prematurely");
-    if (report.code === TELL.pid) pid = report.value;
-    else if (report.code === TELL.ready) break;
+    if (report.code === TELL.pid) {
+      pid = report.value;
+      listener?.announce(pid, options.state);
+      listener?.close();
+    } else if (report.code === TELL.ready) break;
     else throw new Error(`launcher sent an unknown message 0x${report.code.toString(16)}`);
   }
   return {

@@ -38,10 +38,11 @@ import { filterOf } from "./filter.ts";
 import { withHome } from "./home.ts";
 import { runHooks } from "./hooks.ts";
 import { writeIdMaps } from "./id-maps.ts";
+import type { Listener } from "./listener.ts";
 import { writePidFile } from "./pid-file.ts";
 import { pidFirst } from "./pid-first.ts";
 import { isAlive, processStat } from "./process-table.ts";
-import { preparedMounts, rareSettings } from "./rare.ts";
+import { preparedMounts, rareSettings, seccompListener } from "./rare.ts";
 import type { ContainerState, StateStore } from "./state.ts";
 import { stateDocument } from "./status.ts";
 
@@ -131,7 +132,9 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
   process.rlimits = clampRlimits(process.rlimits ?? [], capabilities, options.warn);
   using root = open(rootfs, O_PATH | O_DIRECTORY);
   const prepared = await preparedMounts(config, root);
-  const fds = descriptors(options, prepared.size);
+  const { listener, withListener } = await seccompListener(config, options.planOnly);
+  const extra = { listener, mounts: [...prepared.values()] };
+  const fds = descriptors(options, extra);
   const hooks = config.hooks ?? {};
   const duringCreate = [hooks.prestart, hooks.createRuntime, hooks.createContainer].some(
     (list) => list?.length,
@@ -167,6 +170,7 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
     mappedByUser:
       unprivileged && (config.linux?.namespaces ?? []).some((one) => one.type === "user" && !one.path),
     filter: await filterOf(config),
+    withListener,
     rare: await rareSettings(config, process),
     env: [...withHome(process.env ?? [], root, process.user.uid), ...listenEnvironment(options.listenFds)],
   });
@@ -189,7 +193,7 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
     createCgroups(cgroups, cgroupPaths, resources);
     cgroup();
     const launch = span("runtime", "launch", id);
-    const launched = await follow(options, state, failures, plan, fds, [...prepared.values()]);
+    const launched = await follow(options, state, failures, plan, fds, extra);
     launch();
     return launched;
   } catch (error) {
@@ -213,7 +217,7 @@ async function follow(
   failures: Failures,
   plan: import("../../../launcher/plan.ts").Plan,
   fds: Descriptors,
-  mounts: readonly Fd[],
+  extra: Extra,
 ): Promise<Launched> {
   const { store, id } = options;
   const { config } = state;
@@ -229,14 +233,14 @@ async function follow(
   const stdio = [0, 1, 2, ...preserved, go.readEnd.number];
   if (fifo) stdio.push(fifo.number);
   if (options.console) stdio.push(options.console.number);
-  for (const mount of mounts) stdio.push(mount.number);
+  stdio.push(...(extra.listener?.stdio ?? []), ...extra.mounts.map((mount) => mount.number));
   if (stdio.length !== fds.report) throw new Error("descriptor plan and spawn disagree");
   const running = spawnPlan(plan, { stdio, argv0: "runc:[INIT]" });
   failures.running = running;
   go.readEnd.close();
   fifo?.close();
   options.console?.close();
-  for (const mount of mounts) mount.close();
+  for (const mount of extra.mounts) mount.close();
   const allow = () => write(go.writeEnd, new Uint8Array([1]));
   const next = pidFirst(running);
   for (;;) {
@@ -247,6 +251,8 @@ async function follow(
       state.init_process_start = processStat(report.value)?.startTime ?? 0;
       state.namespace_paths = namespacePaths(report.value);
       store.write(state);
+      extra.listener?.announce(report.value, state);
+      extra.listener?.close();
       if (config.linux?.namespaces?.some((one) => one.type === "user" && !one.path)) {
         writeIdMaps(report.value, config.linux);
         allow();
@@ -274,12 +280,21 @@ async function follow(
   }
 }
 
-function descriptors(options: LaunchOptions, prepared: number): Descriptors {
+/** What few containers hand to the launcher. */
+interface Extra {
+  listener: Listener | undefined;
+  mounts: readonly Fd[];
+}
+
+function descriptors(options: LaunchOptions, extra: Extra): Descriptors {
   const go = 3 + options.preserveFds;
   let next = go + 1;
   const start = options.waitForStart ? next++ : -1;
   const console = options.console ? next++ : -1;
-  return { preserve: options.preserveFds, go, start, console, mounts: next, report: next + prepared };
+  const listener = next;
+  const mounts = listener + (extra.listener ? 2 : 0);
+  const report = mounts + extra.mounts.length;
+  return { preserve: options.preserveFds, go, start, console, listener, mounts, report };
 }
 
 function resolveRootfs(path: string): string {

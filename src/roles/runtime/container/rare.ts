@@ -1,7 +1,8 @@
 // Which of the rare fields a document has, and the code for them, loaded only then.
 import type { Fd } from "../../../../ffi/fd.ts";
 import type { Config, Mount, Process } from "../../../spec/oci/runtime.ts";
-import type { RareSettings } from "../launch/process.ts";
+import type { ProcessFacts, RareSettings } from "../launch/process.ts";
+import type { Listener } from "./listener.ts";
 
 /** Scheduling, memory policy and personality of a process; undefined when it asks for none. */
 export async function rareSettings(config: Config, process: Process): Promise<RareSettings | undefined> {
@@ -40,4 +41,16 @@ export async function execAffinity(
     initial: initial ? (context) => addAffinity(context, initial, "initial") : undefined,
     final: final ? (context) => addAffinity(context, final, "final") : undefined,
   };
+}
+
+/** The agent's connection and the launcher's part in it, when the seccomp profile has a listener. */
+export async function seccompListener(
+  config: Config,
+  planOnly: boolean,
+): Promise<{ listener: Listener | undefined; withListener: ProcessFacts["withListener"] }> {
+  const seccomp = config.linux?.seccomp;
+  if (!seccomp?.listenerPath) return { listener: undefined, withListener: undefined };
+  const { withListener } = await import("../launch/seccomp-listener.ts");
+  const { openListener } = await import("./listener.ts");
+  return { listener: planOnly ? undefined : openListener(seccomp), withListener };
 }

@@ -1,11 +1,11 @@
 // The terminal: a pty of the container's own devpts, its master sent out by descriptor, its slave made stdio.
 import { F_SETFL, O_CLOEXEC, O_NOCTTY, O_NONBLOCK, O_RDWR } from "../../../../ffi/constants/fcntl.ts";
 import { TIOCGPTN, TIOCGPTPEER, TIOCSCTTY, TIOCSPTLCK, TIOCSWINSZ } from "../../../../ffi/constants/tty.ts";
-import { SCM_RIGHTS, SOL_SOCKET } from "../../../../ffi/constants/unix.ts";
-import { Address, bits, type Slot } from "../../../launcher/plan.ts";
+import { Address, bits } from "../../../launcher/plan.ts";
 import { attach, type Context, openInRoot } from "./context.ts";
 import { openMountpoint } from "./mountpoint.ts";
 import { COPY_OPEN } from "./open-flags.ts";
+import { sendDescriptor } from "./send-descriptor.ts";
 
 export interface Console {
   size: { height: number; width: number } | undefined;
@@ -53,35 +53,19 @@ export function addConsole(context: Context, options: Console): void {
     attach(context, mount, target, why);
     plan.call("close", [mount]);
   }
-  sendMaster(context, master);
+  // A name as payload, as runc sends it.
+  sendDescriptor(
+    context,
+    fds.console,
+    master,
+    plan.string("/dev/ptmx"),
+    9,
+    "sending the console's descriptor",
+  );
   plan.call("setsid", [], { tolerate: ["EPERM"] });
   plan.call("ioctl", [slave, bits({ TIOCSCTTY }), 0], { why: `${why}: making it the controlling terminal` });
   for (const fd of [0, 1, 2]) plan.call("dup3", [slave, fd, 0], { why });
   plan.call("close", [slave]);
   plan.call("close", [master]);
   plan.call("close", [fds.console]);
-}
-
-/** One sendmsg with the descriptor as SCM_RIGHTS and a name as payload, as runc sends it. man 3 cmsg */
-function sendMaster({ plan, fds }: Context, master: Slot): void {
-  const name = plan.string("/dev/ptmx");
-  const vector = new Uint8Array(16);
-  new DataView(vector.buffer).setBigUint64(8, 9n, true); // iov_len
-  const iov = plan.bytes("iov", vector);
-  plan.pointer(iov.offset, name);
-  const control = new Uint8Array(24);
-  const view = new DataView(control.buffer);
-  view.setBigUint64(0, 20n, true); // CMSG_LEN(sizeof(int))
-  view.setInt32(8, SOL_SOCKET, true);
-  view.setInt32(12, SCM_RIGHTS, true);
-  const cmsg = plan.bytes("SCM_RIGHTS", control);
-  plan.compute(master, -1, 0, 0, { into: plan.field(cmsg, 16) });
-  const header = new Uint8Array(56);
-  const h = new DataView(header.buffer);
-  h.setBigUint64(24, 1n, true); // msg_iovlen
-  h.setBigUint64(40, 24n, true); // msg_controllen
-  const msg = plan.bytes("message master", header);
-  plan.pointer(msg.offset + 16, iov);
-  plan.pointer(msg.offset + 32, cmsg);
-  plan.call("sendmsg", [fds.console, msg, 0], { why: "sending the console's descriptor" });
 }

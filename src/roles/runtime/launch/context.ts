@@ -39,6 +39,8 @@ export interface Descriptors {
   start: number;
   /** A connected socket for the console's master; -1: none. */
   console: number;
+  /** A connected socket for the seccomp listener; the next one is the pipe with the state that goes with it. */
+  listener?: number;
   /** The first of the prepared mounts, in the order of config.json. */
   mounts?: number;
   report: number;

@@ -8,6 +8,7 @@ import type { Context } from "./context.ts";
 import { addIdentity, addNoNewPrivileges, addRlimits, finishCapabilities } from "./identity.ts";
 import { findProgram, type Program } from "./program.ts";
 import { addSeccomp } from "./seccomp.ts";
+import type { withListener } from "./seccomp-listener.ts";
 
 /** Adds what few processes ask for. */
 export type RareSettings = (context: Context) => void;
@@ -18,6 +19,8 @@ export interface ProcessFacts {
   ownStdio: readonly number[];
   inUserNamespace: boolean;
   filter: Filter | undefined;
+  /** Sends the filter's listener to its agent; undefined when it has none. */
+  withListener: typeof withListener | undefined;
   /** undefined: nothing rare is asked for. */
   rare: RareSettings | undefined;
   /** Environment with HOME filled in. */
@@ -71,7 +74,9 @@ export function addProcess(context: Context, process: Process, facts: ProcessFac
  * one: then a single capset follows, as in runc.
  */
 export function addLateSeccomp(context: Context, process: Process, facts: ProcessFacts): void {
-  if (!facts.filter) return;
-  addSeccomp(context, facts.filter);
+  const { filter } = facts;
+  if (!filter) return;
+  if (facts.withListener) facts.withListener(context, (listener) => addSeccomp(context, filter, listener));
+  else addSeccomp(context, filter);
   if (!process.noNewPrivileges) finishCapabilities(context, facts.capabilities);
 }

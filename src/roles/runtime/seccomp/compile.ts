@@ -16,10 +16,16 @@ export interface Filter {
   flags: number;
 }
 
+// linux/seccomp.h
+const TSYNC = 1;
+const NEW_LISTENER = 8;
+const WAIT_KILLABLE_RECV = 32;
+
 const FLAG: Readonly<Record<string, number>> = {
-  SECCOMP_FILTER_FLAG_TSYNC: 1,
+  SECCOMP_FILTER_FLAG_TSYNC: TSYNC,
   SECCOMP_FILTER_FLAG_LOG: 2,
   SECCOMP_FILTER_FLAG_SPEC_ALLOW: 4,
+  SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV: WAIT_KILLABLE_RECV,
 };
 export const SECCOMP_FLAGS = Object.keys(FLAG);
 export const SECCOMP_OPERATORS = [
@@ -38,15 +44,22 @@ const BAD_ARCHITECTURE = 0;
 
 /** Compiles linux.seccomp for this machine. Throws on what cannot be filtered. */
 export function compileFilter(seccomp: Seccomp, arch: Arch): Filter {
-  const notify = [seccomp.defaultAction, ...(seccomp.syscalls ?? []).map(({ action }) => action)];
-  if (notify.includes("SCMP_ACT_NOTIFY") || seccomp.listenerPath)
-    throw new Error("linux.seccomp: SCMP_ACT_NOTIFY and listenerPath are not supported by this runtime yet");
-  let flags = 0;
+  if (seccomp.defaultAction === "SCMP_ACT_NOTIFY")
+    throw new Error(
+      "linux.seccomp.defaultAction: SCMP_ACT_NOTIFY would stop every call, the agent's answer to the first among them",
+    );
+  const notify = (seccomp.syscalls ?? []).some(({ action }) => action === "SCMP_ACT_NOTIFY");
+  if (notify && !seccomp.listenerPath) throw new Error("linux.seccomp: SCMP_ACT_NOTIFY needs a listenerPath");
+  let flags = seccomp.listenerPath ? NEW_LISTENER : 0;
   for (const name of seccomp.flags ?? []) {
     const flag = FLAG[name];
     if (flag === undefined) throw new Error(`linux.seccomp.flags: ${name} is not supported by this runtime`);
     flags |= flag;
   }
+  // The launcher is one thread: there is nothing to synchronise, and the kernel refuses it beside a listener.
+  if (flags & NEW_LISTENER) flags &= ~TSYNC;
+  // It is about waiting for a listener.
+  else flags &= ~WAIT_KILLABLE_RECV;
   return { bytes: encode(program(seccomp, arch)), flags };
 }
 

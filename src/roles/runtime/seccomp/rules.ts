@@ -18,9 +18,7 @@ const RET = {
   SCMP_ACT_ALLOW: 0x7fff0000,
 } as const;
 
-export const SECCOMP_ACTIONS: readonly string[] = Object.keys(RET)
-  .filter((name) => name !== "SCMP_ACT_NOTIFY")
-  .sort();
+export const SECCOMP_ACTIONS: readonly string[] = Object.keys(RET).sort();
 
 /** SECCOMP_RET_* with its data. */
 export function actionWord(action: string, errnoRet: number | undefined): number {
