@@ -76,12 +76,12 @@ export class Ground implements AsyncDisposable {
     return [bun, main, "runc", "--root", this.root, ...args];
   }
 
-  /** Runs the runtime in the bundle. Output goes through files: a container keeps its stdio beyond the call. */
-  async runc(args: string[], env: Record<string, string> = {}): Promise<Output> {
+  /** Runs the runtime in the bundle, behind the words of `before` when given. Output goes through files: a container keeps its stdio beyond the call. */
+  async runc(args: string[], env: Record<string, string> = {}, before: string[] = []): Promise<Output> {
     const serial = Math.random().toString(36).slice(2);
     const out = join(this.directory, `${serial}.out`);
     const err = join(this.directory, `${serial}.err`);
-    const child = Bun.spawn(this.command(...args), {
+    const child = Bun.spawn([...before, ...this.command(...args)], {
       cwd: this.bundle,
       env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", ...env },
       stdin: "ignore",

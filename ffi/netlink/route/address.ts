@@ -2,6 +2,7 @@
 import { AF_INET, AF_INET6, AF_UNSPEC, NLM_F_CREATE, NLM_F_EXCL } from "../../constants/netlink.ts";
 import {
   IFA_F_NODAD,
+  IFA_F_PERMANENT,
   RT_SCOPE_LINK,
   RT_SCOPE_UNIVERSE,
   RTM_DELADDR,
@@ -71,6 +72,41 @@ export function newAddress(info: AddressInfo, broadcast?: Uint8Array): Message {
 
 export function deleteAddress(info: AddressInfo): Message {
   return message("RTM_DELADDR", RTM_DELADDR, 0, info);
+}
+
+/**
+ * The permanent, global addresses (IPv4 and IPv6) of an interface, as requests that give them to another one: for a device
+ * that moves to another network namespace, where it loses them.
+ */
+export function portableAddresses(socket: NetlinkSocket, index: number): ((index: number) => Message)[] {
+  return socket
+    .dump({ name: "RTM_GETADDR", about: "", type: RTM_GETADDR, flags: 0, body: pack(Address, {}) })
+    .filter(
+      ({ type, body }) =>
+        type === RTM_NEWADDR &&
+        field(Address, body, "ifa_index") === index &&
+        field(Address, body, "ifa_scope") === RT_SCOPE_UNIVERSE &&
+        (field(Address, body, "ifa_flags") & IFA_F_PERMANENT) !== 0,
+    )
+    .map(({ body }) => {
+      // Its label and life times stay behind.
+      const { IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST } = decodeAttributes(
+        address,
+        body.subarray(Address.size),
+      );
+      const family = field(Address, body, "ifa_family");
+      const prefix = field(Address, body, "ifa_prefixlen");
+      return (to) => ({
+        name: "RTM_NEWADDR",
+        about: `link ${to}`,
+        type: RTM_NEWADDR,
+        flags: NLM_F_CREATE | NLM_F_EXCL,
+        body: concat([
+          pack(Address, { ifa_family: family, ifa_prefixlen: prefix, ifa_index: to }),
+          encodeAttributes(address, { IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST }),
+        ]),
+      });
+    });
 }
 
 /** All addresses of the socket's namespace; link-local IPv6 ones are left out unless asked for. */

@@ -49,6 +49,10 @@ export interface VethRequest {
 
 export interface LinkChange {
   up?: boolean;
+  /** A new name; the interface must be down. */
+  name?: string;
+  /** Moves it to this network namespace, by descriptor. */
+  netns?: FdLike;
   mtu?: number;
   alias?: string;
   /** Bridge index, 0 to leave the bridge. */
@@ -174,6 +178,8 @@ export function setLink(index: number, change: LinkChange): Message {
     { ifi_index: index, ...flags },
     {
       IFLA_ADDRESS: change.mac,
+      IFLA_IFNAME: change.name === undefined ? undefined : checked(change.name),
+      IFLA_NET_NS_FD: change.netns === undefined ? undefined : fdNumber(change.netns),
       IFLA_MTU: change.mtu,
       IFLA_MASTER: change.master,
       IFLA_IFALIAS: change.alias,

@@ -52,6 +52,8 @@ export function checkConfig(config: Config): void {
     const complaint = sysctlComplaint(name, types);
     if (complaint) throw new RuntimeError(complaint);
   }
+  if (Object.keys(linux.netDevices ?? {}).length > 0 && !types.has("network"))
+    throw new RuntimeError("unable to move network devices without a private NET namespace");
   refuseUnsupported(config);
 }
 
@@ -61,7 +63,6 @@ function refuseUnsupported(config: Config): void {
   const refuse = (field: string) => {
     throw new RuntimeError(`config.json: ${field} is not supported by this runtime yet`);
   };
-  if (linux.netDevices && Object.keys(linux.netDevices).length > 0) refuse("linux.netDevices");
   if (linux.intelRdt) refuse("linux.intelRdt");
   if (linux.personality?.flags?.length) refuse("linux.personality.flags");
 }

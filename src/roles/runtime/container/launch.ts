@@ -42,7 +42,7 @@ import type { Listener } from "./listener.ts";
 import { writePidFile } from "./pid-file.ts";
 import { pidFirst } from "./pid-first.ts";
 import { isAlive, processStat } from "./process-table.ts";
-import { preparedMounts, rareSettings, seccompListener } from "./rare.ts";
+import { giveNetDevices, preparedMounts, rareSettings, seccompListener } from "./rare.ts";
 import type { ContainerState, StateStore } from "./state.ts";
 import { stateDocument } from "./status.ts";
 
@@ -253,6 +253,7 @@ async function follow(
       store.write(state);
       extra.listener?.announce(report.value, state);
       extra.listener?.close();
+      await giveNetDevices(config, report.value);
       if (config.linux?.namespaces?.some((one) => one.type === "user" && !one.path)) {
         writeIdMaps(report.value, config.linux);
         allow();

@@ -29,6 +29,14 @@ export async function preparedMounts(config: Config, root: Fd): Promise<Map<Moun
   return prepareMounts(config, root);
 }
 
+/** Moves the host's network devices that the container asks for to the process's namespace. */
+export async function giveNetDevices(config: Config, pid: number): Promise<void> {
+  const devices = config.linux?.netDevices;
+  if (!devices || Object.keys(devices).length === 0) return;
+  const { moveNetDevices } = await import("./net-devices.ts");
+  moveNetDevices(pid, devices);
+}
+
 /** What an exec asks for beyond its cgroup's CPUs: its own document's word, else the container's. */
 export async function execAffinity(
   config: Config,
