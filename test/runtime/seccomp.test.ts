@@ -180,9 +180,11 @@ test("what cannot be done is refused by name", () => {
   expect(() => compileFilter(profile([{ names: ["mount"], action: "SCMP_ACT_NOTIFY" }]), "x64")).toThrow(
     "SCMP_ACT_NOTIFY",
   );
-  expect(() =>
-    compileFilter(profile([], { flags: ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"] }), "x64"),
-  ).toThrow("WAIT_KILLABLE_RECV");
+  expect(() => compileFilter(profile([], { flags: ["SECCOMP_FILTER_FLAG_ODD"] }), "x64")).toThrow("FLAG_ODD");
+  // It only means something to a listener, beside which TSYNC cannot be.
+  const waiting = { flags: ["SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"] };
+  expect(compileFilter(profile([], waiting), "x64").flags).toBe(1);
+  expect(compileFilter(profile([], { ...waiting, listenerPath: "/x" }), "x64").flags).toBe(8 | 32);
   expect(() =>
     compileFilter(profile([{ names: ["mount"], action: "SCMP_ACT_ALLOW", errnoRet: 3 }]), "x64"),
   ).toThrow("errnoRet");
