@@ -1,7 +1,7 @@
 // /images
 import { Hono } from "hono";
 import type { Engine } from "../engine.ts";
-import { badRequest, notImplemented } from "../errors.ts";
+import { badRequest } from "../errors.ts";
 import { boolean, Filters, type RouteContext, type RouteEnv } from "../server/request.ts";
 import { streamBytes } from "../server/stream.ts";
 import { atLeast } from "../server/version.ts";
@@ -14,6 +14,7 @@ import { loadRoute } from "./load.ts";
 import { imageManifests } from "./manifests.ts";
 import { pruneImages } from "./prune.ts";
 import { pullImage } from "./pull.ts";
+import { pushRoute } from "./push.ts";
 import { resolveImage } from "./resolve.ts";
 import { saveImages, selectForSaving } from "./save.ts";
 import { searchImages } from "./search.ts";
@@ -98,10 +99,6 @@ export function imageRoutes(engine: Engine): Hono<RouteEnv> {
     return c.json(items);
   });
 
-  for (const [method, path, what] of [["POST", "/images/:name{.+}/push", "pushing an image"]] as const) {
-    app.on(method, path, () => {
-      throw notImplemented(`${what} is not implemented`);
-    });
-  }
+  app.post("/images/:name{.+}/push", (c) => pushRoute(engine, c));
   return app;
 }
