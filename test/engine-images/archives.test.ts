@@ -299,6 +299,45 @@ describe.skipIf(why !== undefined)(why ? `image archives (skipped: ${why})` : "i
       expect((await inspect("foreign/old:1")).Id).toBe(Id);
     });
 
+    test("archives from before Docker 1.10", async () => {
+      const [below, top] = ["a".repeat(64), "b".repeat(64)];
+      const layer = tar([
+        { name: "bin/", type: "5" },
+        { name: "bin/busybox", content: await Bun.file("/bin/busybox").bytes(), mode: 0o755 },
+      ]);
+      const archive = tar([
+        {
+          name: `${below}/json`,
+          content: JSON.stringify({
+            id: below,
+            created: "2015-01-01T00:00:00Z",
+            container_config: { Cmd: ["make", "it"] },
+          }),
+        },
+        { name: `${below}/layer.tar`, content: layer },
+        {
+          name: `${top}/json`,
+          content: JSON.stringify({
+            id: top,
+            parent: below,
+            os: "linux",
+            architecture: "amd64",
+            config: { Cmd: ["/bin/busybox", "echo", "old"] },
+          }),
+        },
+        { name: `${top}/layer.tar`, content: new Uint8Array(1024) },
+        { name: "repositories", content: JSON.stringify({ ancient: { v1: top } }) },
+      ]);
+      expect((await load(archive)).lines).toEqual([{ stream: "Loaded image: ancient:v1\n" }]);
+      expect((await docker("run", "--rm", "ancient:v1")).stdout).toBe("old\n");
+      expect((await inspect("ancient:v1")).RootFS.Layers).toHaveLength(1);
+      const loop = tar([
+        { name: `${top}/json`, content: JSON.stringify({ id: top, parent: top }) },
+        { name: "repositories", content: JSON.stringify({ x: { y: top } }) },
+      ]);
+      expect((await call("/images/load", { method: "POST", body: loop })).status).toBe(400);
+    });
+
     test("archives that are none leave nothing behind", async () => {
       const good = await save("busybox:latest");
       const cases: [Uint8Array, string][] = [

@@ -14,6 +14,7 @@ import {
 import { hostPlatform, matchPlatform } from "../../../spec/oci/platform.ts";
 import { readIn } from "../build/tree.ts";
 import { badRequest } from "../errors.ts";
+import { readLegacyArchive } from "./load-legacy.ts";
 
 /** One image of an archive. */
 export interface ArchivedImage {
@@ -151,5 +152,6 @@ export function readArchive(root: Fd): ArchivedImage[] {
   }
   if (docker) return fromDockerManifest(root, docker);
   if (index) throw invalid("index.json leads to no image for this platform");
+  if (readIn(root, "repositories")) return readLegacyArchive(root);
   throw badRequest("invalid archive: does not contain a manifest.json");
 }
