@@ -29,25 +29,37 @@ import { syscall } from "./libc.ts";
 const SIZE = 64;
 const CC = 17;
 
-/** Puts the terminal into raw mode. Returns what puts it back; calling that twice is harmless. Throws SyscallError. */
-export function makeRaw(tty: FdLike): () => void {
+/** Changes the terminal's settings. Returns what puts them back; calling that twice is harmless. Throws SyscallError. */
+function changed(tty: FdLike, change: (settings: Uint8Array, view: DataView) => void): () => void {
   const before = new Uint8Array(SIZE);
   syscall("ioctl", undefined, fdNumber(tty), TCGETS, before);
-  const raw = before.slice();
-  const view = new DataView(raw.buffer);
-  const clear = (at: number, bits: number, set = 0) =>
-    view.setUint32(at, ((view.getUint32(at, true) & ~bits) | set) >>> 0, true);
-  clear(0, IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
-  clear(4, OPOST);
-  clear(8, CSIZE | PARENB, CS8);
-  clear(12, ECHO | ECHONL | ICANON | ISIG | IEXTEN);
-  raw[CC + VMIN] = 1;
-  raw[CC + VTIME] = 0;
-  syscall("ioctl", undefined, fdNumber(tty), TCSETS, raw);
+  const after = before.slice();
+  change(after, new DataView(after.buffer));
+  syscall("ioctl", undefined, fdNumber(tty), TCSETS, after);
   let restored = false;
   return () => {
     if (restored) return;
     restored = true;
     syscall("ioctl", undefined, fdNumber(tty), TCSETS, before);
   };
+}
+
+const clear = (view: DataView, at: number, bits: number, set = 0) =>
+  view.setUint32(at, ((view.getUint32(at, true) & ~bits) | set) >>> 0, true);
+
+/** Puts the terminal into raw mode. Returns what puts it back. Throws SyscallError. */
+export function makeRaw(tty: FdLike): () => void {
+  return changed(tty, (raw, view) => {
+    clear(view, 0, IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
+    clear(view, 4, OPOST);
+    clear(view, 8, CSIZE | PARENB, CS8);
+    clear(view, 12, ECHO | ECHONL | ICANON | ISIG | IEXTEN);
+    raw[CC + VMIN] = 1;
+    raw[CC + VTIME] = 0;
+  });
+}
+
+/** What is typed is not shown (passwords). Returns what puts the echo back. Throws SyscallError. */
+export function hideEcho(tty: FdLike): () => void {
+  return changed(tty, (_settings, view) => clear(view, 12, ECHO));
 }

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { version } from "../../version.ts";
 import { DEFAULT_HOST, parseHost } from "../../wire/engine/address.ts";
 import { EngineClient } from "../../wire/engine/client.ts";
-import { type ConfigFile, configDirectory, contextHost, readConfig } from "./config/file.ts";
+import type { ContextStore } from "./config/contexts.ts";
+import { type ConfigFile, configDirectory, readConfig } from "./config/file.ts";
 import { ExitError, reason } from "./errors.ts";
 import type { Flag, Flags } from "./flags/flagset.ts";
 import { writeText } from "./stdio/output.ts";
@@ -37,15 +38,17 @@ export const globalFlags: readonly Flag[] = [
 export class Cli {
   #client: EngineClient | undefined;
   #config: ConfigFile | undefined;
-  readonly #directory: string;
+  #contexts: ContextStore | undefined;
+  /** Where config.json is. */
+  readonly directory: string;
 
   constructor(readonly globals: Flags) {
-    this.#directory = configDirectory(globals.string("config"));
+    this.directory = configDirectory(globals.string("config"));
   }
 
   /** The user's config.json. */
   get config(): ConfigFile {
-    this.#config ??= readConfig(this.#directory);
+    this.#config ??= readConfig(this.directory);
     return this.#config;
   }
 
@@ -61,6 +64,14 @@ export class Cli {
     return this.#client;
   }
 
+  /** The named contexts. */
+  get contexts(): ContextStore {
+    this.#contexts ??= new (
+      require("./config/contexts.ts") as typeof import("./config/contexts.ts")
+    ).ContextStore(this.directory);
+    return this.#contexts;
+  }
+
   /** Name of the context in use. */
   get context(): string {
     const { globals } = this;
@@ -73,10 +84,19 @@ export class Cli {
   host(): string {
     const hosts = this.globals.list("host");
     if (hosts.length > 1) throw new Error("Specify only one -H");
-    if (hosts[0] !== undefined) return hosts[0];
+    if (hosts.length > 0) return this.defaultHost();
     const { context } = this;
-    if (context !== "default") return contextHost(this.#directory, context);
-    return process.env["DOCKER_HOST"] || DEFAULT_HOST;
+    if (context !== "default") {
+      const host = this.contexts.read(context).Endpoints.docker?.Host;
+      if (!host) throw new Error(`context "${context}" has no docker endpoint`);
+      return host;
+    }
+    return this.defaultHost();
+  }
+
+  /** The address of the context "default". */
+  defaultHost(): string {
+    return this.globals.list("host")[0] ?? (process.env["DOCKER_HOST"] || DEFAULT_HOST);
   }
 
   /** Throws ExitError when the engine's address makes no sense, before anything is done. */
@@ -100,12 +120,20 @@ export class Cli {
   }
 
   #tls() {
-    const { globals } = this;
+    const { globals, context } = this;
+    if (context !== "default") {
+      const files = this.contexts.tlsFiles(context)["docker"] ?? [];
+      const skip = this.contexts.read(context).Endpoints.docker?.SkipTLSVerify ?? false;
+      if (files.length === 0 && !skip) return undefined;
+      const own = (name: string) =>
+        files.includes(name) ? this.contexts.tlsPath(context, "docker", name) : undefined;
+      return { verify: !skip, ca: own("ca.pem"), cert: own("cert.pem"), key: own("key.pem") };
+    }
     const verify = globals.changed("tlsverify")
       ? globals.bool("tlsverify")
       : (process.env["DOCKER_TLS_VERIFY"] ?? "") !== "";
     if (!verify && !globals.bool("tls") && !process.env["DOCKER_TLS"]) return undefined;
-    const directory = process.env["DOCKER_CERT_PATH"] || this.#directory;
+    const directory = process.env["DOCKER_CERT_PATH"] || this.directory;
     const path = (flag: string, name: string) => globals.string(flag) || join(directory, name);
     return {
       verify,

@@ -15,12 +15,16 @@ export interface Command {
   use: string;
   /** One line. */
   short: string;
+  /** The text of the help's head, when it is more than that line. */
+  long?: string;
   /** Other full names, for the help text. */
   aliases?: readonly string[];
   flags: readonly Flag[];
   args: { min: number; max: number };
   /** false: flags end at the first argument (the rest is the container's command). */
   interspersed?: boolean;
+  /** Does not talk to the engine: an address that makes no sense is no hindrance. */
+  anyAddress?: boolean;
   /** Returns the exit code. */
   run(invocation: Invocation): Promise<number>;
 }

@@ -34,3 +34,21 @@ export async function each(
   }
   return code;
 }
+
+const ERRNO: Readonly<Record<string, string>> = {
+  ENOENT: "no such file or directory",
+  EACCES: "permission denied",
+  ENOTDIR: "not a directory",
+  EISDIR: "is a directory",
+  EEXIST: "file exists",
+  ELOOP: "too many levels of symbolic links",
+  ENAMETOOLONG: "file name too long",
+  EROFS: "read-only file system",
+  ENOSPC: "no space left on device",
+};
+
+/** A failed file call in Go's words: "open PATH: no such file or directory". */
+export function openError(path: string, error: unknown, call = "open"): Error {
+  const { code = "", message } = error as NodeJS.ErrnoException;
+  return new Error(`${call} ${path}: ${ERRNO[code] ?? message}`);
+}

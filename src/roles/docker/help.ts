@@ -54,7 +54,9 @@ export function flagLines(flags: readonly Flag[]): string {
 
 /** `docker CMD --help`. */
 export function commandHelp(command: Command, path: string): string {
-  const parts = [`Usage:  ${path}${command.use ? ` ${command.use}` : ""}\n\n${command.short}\n`];
+  const parts = [
+    `Usage:  ${path}${command.use ? ` ${command.use}` : ""}\n\n${command.long ?? command.short}\n`,
+  ];
   if (command.aliases?.length) parts.push(`Aliases:\n  ${command.aliases.join(", ")}\n`);
   if (command.flags.some((flag) => !flag.hidden)) parts.push(`Options:\n${flagLines(command.flags)}`);
   return `\n${parts.join("\n")}`.slice(1);

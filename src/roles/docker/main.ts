@@ -61,7 +61,7 @@ async function invoke(cli: Cli, command: Command, path: string, argv: readonly s
       cli.err(`Flag --${flag.name} has been deprecated, ${flag.deprecated}\n`);
     }
   }
-  cli.checkAddress();
+  if (!command.anyAddress) cli.checkAddress();
   return command.run({ cli, flags: parsed.flags, args: parsed.args, path });
 }
 

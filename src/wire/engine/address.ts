@@ -10,6 +10,7 @@ export interface TlsFiles {
 
 export type EngineAddress =
   | { kind: "unix"; path: string; text: string }
+  | { kind: "ssh"; host: string; text: string }
   | {
       kind: "tcp";
       hostname: string;
@@ -41,7 +42,7 @@ export function parseHost(host: string, tls = false): EngineAddress {
       return { kind: "tcp", hostname, port, text: `tcp://${hostname}:${port}` };
     }
     case "ssh":
-      throw new Error(`ssh:// hosts are not supported by this client: ${given}`);
+      return { kind: "ssh", host: given, text: given };
     default:
       throw new Error(`invalid bind address format: ${given}`);
   }

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { type EngineAddress, parseHost, type TlsFiles } from "./address.ts";
 import { ConnectionError, connectionError, EngineError } from "./errors.ts";
-import { type Hijacked, hijack } from "./hijack.ts";
+import { dial, type Hijacked, type HijackTarget, hijack } from "./hijack.ts";
 import { jsonLines } from "./lines.ts";
 
 /** The newest API version spoken, and the one assumed of an engine that does not tell its own. */
@@ -54,7 +54,7 @@ export interface Ping {
 }
 
 export class EngineClient {
-  readonly address: EngineAddress;
+  readonly address: Exclude<EngineAddress, { kind: "ssh" }>;
   readonly #tls: Bun.TLSOptions | undefined;
   #version: Promise<string> | undefined;
   #headers: Record<string, string>;
@@ -68,7 +68,16 @@ export class EngineClient {
     headers?: Record<string, string>;
     userAgent: string;
   }) {
-    this.address = parseHost(options.host, options.tls !== undefined);
+    const address = parseHost(options.host, options.tls !== undefined);
+    this.address =
+      address.kind === "ssh"
+        ? // Loaded for the few who need it.
+          {
+            kind: "unix",
+            path: (require("./ssh.ts") as typeof import("./ssh.ts")).listenForSsh(address.host),
+            text: address.text,
+          }
+        : address;
     this.#headers = { ...options.headers, "User-Agent": options.userAgent };
     if (options.version) this.#version = Promise.resolve(options.version.replace(/^v/, ""));
     if (options.tls && this.address.kind === "tcp") {
@@ -144,21 +153,32 @@ export class EngineClient {
     yield* jsonLines<T>(await this.bytes(method, path, options));
   }
 
+  get #target(): HijackTarget {
+    const { address } = this;
+    return address.kind === "unix"
+      ? { unix: address.path }
+      : { hostname: address.hostname, port: address.port, tls: this.#tls };
+  }
+
+  /** A bare connection to the engine. Throws ConnectionError. */
+  async dial(): Promise<Hijacked> {
+    try {
+      return await dial(this.#target);
+    } catch (error) {
+      throw connectionError(this.address, error);
+    }
+  }
+
   /** POST whose connection becomes a stream. */
   async hijack(path: string, options: { query?: Query; json?: unknown } = {}): Promise<Hijacked> {
     const { address } = this;
     const version = await this.version();
     try {
-      return await hijack(
-        address.kind === "unix"
-          ? { unix: address.path }
-          : { hostname: address.hostname, port: address.port, tls: this.#tls },
-        {
-          path: `/v${version}${path}${queryText(options.query)}`,
-          headers: this.#headers,
-          body: options.json === undefined ? undefined : JSON.stringify(options.json),
-        },
-      );
+      return await hijack(this.#target, {
+        path: `/v${version}${path}${queryText(options.query)}`,
+        headers: this.#headers,
+        body: options.json === undefined ? undefined : JSON.stringify(options.json),
+      });
     } catch (error) {
       if (error instanceof EngineError) throw error;
       throw connectionError(address, error);

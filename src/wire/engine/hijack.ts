@@ -198,16 +198,32 @@ export function hijack(target: HijackTarget, request: HijackRequest): Promise<Hi
     error: (_socket: Socket<undefined>, error: Error) => onEnd(error),
     connectError: (_socket: Socket<undefined>, error: Error) => reject(error),
   };
-  const connecting =
-    target.unix !== undefined
-      ? Bun.connect({ unix: target.unix, allowHalfOpen: true, socket })
-      : Bun.connect({
-          hostname: target.hostname!.replace(/^\[|\]$/g, ""),
-          port: target.port!,
-          ...(target.tls ? { tls: target.tls } : {}),
-          allowHalfOpen: true,
-          socket,
-        });
-  connecting.catch(reject);
+  connect(target, socket).catch(reject);
   return promise;
+}
+
+function connect(target: HijackTarget, socket: Bun.SocketHandler<undefined>): Promise<Socket<undefined>> {
+  return target.unix !== undefined
+    ? Bun.connect({ unix: target.unix, allowHalfOpen: true, socket })
+    : Bun.connect({
+        hostname: target.hostname!.replace(/^\[|\]$/g, ""),
+        port: target.port!,
+        ...(target.tls ? { tls: target.tls } : {}),
+        allowHalfOpen: true,
+        socket,
+      });
+}
+
+/** The bare connection, for who speaks HTTP over it themselves. Throws the socket's error when nobody is there. */
+export async function dial(target: HijackTarget): Promise<Hijacked> {
+  const stream = new Hijacked();
+  await connect(target, {
+    open: (opened) => stream.opened(opened),
+    data: (_socket, data) => stream.received(data.slice()),
+    drain: () => stream.drained(),
+    end: () => stream.finished(),
+    close: (_socket, error) => stream.finished(error),
+    error: (_socket, error) => stream.finished(error),
+  });
+  return stream;
 }

@@ -1,8 +1,8 @@
 // ~/.docker/config.json: credentials, the current context, defaults for formats and keys.
-import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, realpathSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { writeAtomic } from "../../../store/atomic.ts";
 
 export interface AuthEntry {
   /** base64 of "user:password" */
@@ -25,6 +25,11 @@ export interface ConfigFile {
   imagesFormat?: string;
   networksFormat?: string;
   volumesFormat?: string;
+  statsFormat?: string;
+  /** Put before the filters of every prune. */
+  pruneFilters?: string[];
+  /** Where else to look for CLI plugins. */
+  cliPluginsExtraDirs?: string[];
   /** By engine address, or "default": put into every container's environment. */
   proxies?: Record<
     string,
@@ -61,15 +66,18 @@ export function readConfig(directory: string): ConfigFile {
   }
 }
 
-/** The host of a named context (`docker context`): its metadata's docker endpoint. Throws when there is none. */
-export function contextHost(directory: string, name: string): string {
-  const key = createHash("sha256").update(name).digest("hex");
-  const path = join(directory, "contexts", "meta", key, "meta.json");
-  if (!existsSync(path)) {
-    throw new Error(`context "${name}": context not found: open ${path}: no such file or directory`);
+/**
+ * Changes config.json: `change` gets its present content, whatever is in it. What we do not know stays. A symlink is followed.
+ */
+export function changeConfig(directory: string, change: (config: ConfigFile) => void): void {
+  const config = readConfig(directory);
+  change(config);
+  let path = join(directory, "config.json");
+  try {
+    path = realpathSync(path);
+  } catch {
+    // Not there yet.
   }
-  const meta = JSON.parse(readFileSync(path, "utf8")) as { Endpoints?: { docker?: { Host?: string } } };
-  const host = meta.Endpoints?.docker?.Host;
-  if (!host) throw new Error(`context "${name}" has no docker endpoint`);
-  return host;
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  writeAtomic(path, JSON.stringify(config, undefined, "\t"), { mode: 0o600 });
 }

@@ -15,6 +15,15 @@ export const filterFlag: Flag = {
   usage: "Filter output based on conditions provided",
 };
 
+/** --filter of the prune commands: no short name there. */
+export const pruneFilterFlag = (example: string): Flag => ({
+  name: "filter",
+  kind: "list",
+  shows: "filter",
+  check,
+  usage: `Provide filter values (e.g. "${example}")`,
+});
+
 export const formatFlag: Flag = {
   name: "format",
   kind: "string",

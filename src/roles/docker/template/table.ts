@@ -1,7 +1,7 @@
 // Rows for people: a template for each, in columns when it starts with "table". As docker's formatter and Go's tabwriter.
 import { compile } from "./evaluate.ts";
 import { headerFunctions } from "./functions.ts";
-import { toJson } from "./value.ts";
+import { escapeHtml, toJson } from "./value.ts";
 
 /** What a list shows: its columns' titles by field, and one row's fields. */
 export type Row = Readonly<Record<string, unknown>>;
@@ -36,10 +36,6 @@ export function align(text: string, minimum = 10): string {
 
 /** \t and \n as people type them in a shell. */
 const unescaped = (format: string): string => format.replaceAll("\\t", "\t").replaceAll("\\n", "\n");
-
-// Go's json.Marshal, which these rows go through in docker, escapes what HTML would take amiss.
-const escapeHtml = (json: string): string =>
-  json.replace(/[<>&]/g, (c) => `\\u00${c.charCodeAt(0).toString(16)}`);
 
 function told<T>(what: string, work: () => T): T {
   try {

@@ -58,3 +58,7 @@ export function fromJson(text: string): Value {
       : value,
   );
 }
+
+/** Go's json.Marshal escapes what HTML would take amiss. */
+export const escapeHtml = (json: string): string =>
+  json.replace(/[<>&]/g, (c) => `\\u00${c.charCodeAt(0).toString(16)}`);

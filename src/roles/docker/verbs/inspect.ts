@@ -1,18 +1,8 @@
 // `docker inspect` and its kin: the engine's own JSON, indented, or a template's view of it.
 import { any, type Command, type Invocation } from "../command.ts";
-import { ExitError, reason } from "../errors.ts";
 import type { Flag } from "../flags/flagset.ts";
-import { compile, type Template } from "../template/evaluate.ts";
-import { fromJson, toJson } from "../template/value.ts";
+import { inspectFormatFlag, inspectObjects } from "../inspect/objects.ts";
 
-const formatFlag: Flag = {
-  name: "format",
-  short: "f",
-  kind: "string",
-  usage: `Format output using a custom template:
-'json': Print in JSON format
-'TEMPLATE': Print output using the given Go template`,
-};
 const sizeFlag: Flag = {
   name: "size",
   short: "s",
@@ -30,7 +20,7 @@ const paths: Readonly<Record<Kind, (name: string) => string>> = {
   volume: (name) => `/volumes/${name}`,
 };
 
-async function look(invocation: Invocation, kinds: readonly Kind[], name: string): Promise<unknown> {
+async function look(invocation: Invocation, kinds: readonly Kind[], name: string): Promise<string> {
   const { cli, flags } = invocation;
   for (const kind of kinds) {
     const query = {
@@ -39,7 +29,7 @@ async function look(invocation: Invocation, kinds: readonly Kind[], name: string
     };
     try {
       const response = await cli.client.request("GET", paths[kind](encodeURIComponent(name)), { query });
-      return fromJson(await response.text());
+      return await response.text();
     } catch (error) {
       const status = (error as { status?: number }).status;
       if (kinds.length === 1 || status === undefined) throw error;
@@ -50,43 +40,10 @@ async function look(invocation: Invocation, kinds: readonly Kind[], name: string
   throw new Error(`Error: No such object: ${name}`);
 }
 
-function template(format: string): Template | undefined {
-  if (format === "" || format === "json") return undefined;
-  try {
-    return compile(format);
-  } catch (error) {
-    throw new ExitError(64, `template parsing error: ${reason(error)}`);
-  }
-}
-
-async function inspectAll(invocation: Invocation, kinds: readonly Kind[]): Promise<number> {
-  const { cli, flags, args } = invocation;
-  const format = flags.string("format");
-  const compiled = template(format);
-  const found: unknown[] = [];
-  const complaints: string[] = [];
-  let text = "";
-  for (const name of args) {
-    try {
-      const value = await look(invocation, kinds, name);
-      if (compiled) {
-        try {
-          text += `${compiled.execute(value)}\n`;
-        } catch (error) {
-          throw new Error(`template parsing error: ${reason(error)}`);
-        }
-      }
-      found.push(value);
-    } catch (error) {
-      complaints.push(reason(error));
-    }
-  }
-  if (compiled) cli.out(text === "" ? "\n" : text);
-  else if (format === "json") cli.out(`${toJson(found)}\n`);
-  else cli.out(found.length === 0 ? "[]\n" : `${toJson(found, "    ")}\n`);
-  for (const complaint of complaints) cli.err(`${complaint}\n`);
-  return complaints.length > 0 ? 1 : 0;
-}
+const inspectAll = (invocation: Invocation, kinds: readonly Kind[]): Promise<number> =>
+  inspectObjects(invocation.cli, invocation.flags.string("format"), invocation.args, (name) =>
+    look(invocation, kinds, name),
+  );
 
 const kinds = Object.keys(paths) as Kind[];
 
@@ -94,7 +51,7 @@ export const inspect: Command = {
   use: "[OPTIONS] NAME|ID [NAME|ID...]",
   short: "Return low-level information on Docker objects",
   flags: [
-    formatFlag,
+    inspectFormatFlag,
     sizeFlag,
     { name: "type", kind: "string", usage: "Only inspect objects of the given type" },
   ],
@@ -114,7 +71,7 @@ export const inspect: Command = {
 const one = (kind: Kind, use: string, flags: readonly Flag[]): Command => ({
   use,
   short: `Display detailed information on one or more ${kind}s`,
-  flags: [formatFlag, ...flags],
+  flags: [inspectFormatFlag, ...flags],
   args: { min: 1, max: any },
   run: (invocation) => inspectAll(invocation, [kind]),
 });

@@ -1,22 +1,8 @@
 import type { VolumeList } from "../../../spec/engine/volume.ts";
 import type { Command } from "../command.ts";
 import { filterFlag, filterQuery, formatFlag } from "../flags/filter.ts";
-import { humanSize } from "../format/units.ts";
-import { labelText } from "../format/words.ts";
+import { volumeHeaders, volumeRow } from "../format/volume-row.ts";
 import { render } from "../template/table.ts";
-
-const headers = {
-  Availability: "AVAILABILITY",
-  Driver: "DRIVER",
-  Group: "GROUP",
-  Labels: "LABELS",
-  Links: "LINKS",
-  Mountpoint: "MOUNTPOINT",
-  Name: "VOLUME NAME",
-  Scope: "SCOPE",
-  Size: "SIZE",
-  Status: "STATUS",
-};
 
 export const listVolumes: Command = {
   use: "[OPTIONS]",
@@ -37,20 +23,8 @@ export const listVolumes: Command = {
     });
     const rows = (volumes ?? [])
       .sort((a, b) => a.Name.localeCompare(b.Name, "en", { numeric: true }))
-      .map((volume) => ({
-        Availability: "N/A",
-        Driver: volume.Driver,
-        Group: "N/A",
-        Label: (name: unknown) => volume.Labels?.[String(name)] ?? "",
-        Labels: labelText(volume.Labels),
-        Links: volume.UsageData ? String(volume.UsageData.RefCount) : "N/A",
-        Mountpoint: volume.Mountpoint,
-        Name: volume.Name,
-        Scope: volume.Scope,
-        Size: volume.UsageData ? humanSize(volume.UsageData.Size) : "N/A",
-        Status: "N/A",
-      }));
-    cli.out(render(format, headers, rows));
+      .map(volumeRow);
+    cli.out(render(format, volumeHeaders, rows));
     return 0;
   },
 };
