@@ -10,7 +10,10 @@ export interface Recorded {
   path: string;
   query: Record<string, string>;
   headers: Record<string, string | string[] | undefined>;
+  /** JSON; undefined for none and for what is no JSON. */
   body: unknown;
+  /** Bytes of the body. */
+  size: number;
 }
 
 export interface Recorder extends AsyncDisposable {
@@ -22,16 +25,23 @@ export interface Recorder extends AsyncDisposable {
 /** Answers of the recorder, by "METHOD /path"; anything else is 404. */
 export type Answers = Record<string, { status: number; body: unknown }>;
 
+function jsonOf(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString("utf8"));
+  } catch {
+    return undefined;
+  }
+}
+
 export async function startRecorder(answers: Answers = {}): Promise<Recorder> {
   const dir = mkdtempSync(join(tmpdir(), "bunker-recorder-"));
   const socket = join(dir, "docker.sock");
   let seen: Recorded[] = [];
   const server = createServer((request, response) => {
-    let text = "";
-    request.on("data", (chunk) => {
-      text += chunk;
-    });
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
     request.on("end", () => {
+      const bytes = Buffer.concat(chunks);
       const url = new URL(request.url ?? "/", "http://docker");
       const path = url.pathname.replace(/^\/v\d+\.\d+/, "");
       response.setHeader("Api-Version", "1.51");
@@ -43,9 +53,14 @@ export async function startRecorder(answers: Answers = {}): Promise<Recorder> {
       seen.push({
         method: request.method ?? "",
         path,
-        query: Object.fromEntries(url.searchParams),
+        query: Object.fromEntries(
+          [...new Set(url.searchParams.keys())]
+            .sort()
+            .map((key) => [key, url.searchParams.getAll(key).join(" & ")]),
+        ),
         headers: request.headers,
-        body: text.trim() === "" ? undefined : JSON.parse(text),
+        body: jsonOf(bytes),
+        size: bytes.length,
       });
       const answer = answers[`${request.method} ${path}`] ?? {
         status: 404,

@@ -6,6 +6,8 @@ export interface Entry {
   /** Names that are not listed. */
   also?: readonly string[];
   load: () => Promise<Command>;
+  /** Not in the help text. */
+  hidden?: boolean;
 }
 
 export type Group = Record<string, Entry>;
@@ -97,17 +99,79 @@ const wait = entry(
   async () => (await import("./verbs/wait.ts")).wait,
 );
 
+const build = entry("Build an image from a Dockerfile", async () => (await import("./verbs/build.ts")).build);
+const commit = entry(
+  "Create a new image from a container's changes",
+  async () => (await import("./verbs/commit.ts")).commit,
+);
+const cp = entry(
+  "Copy files/folders between a container and the local filesystem",
+  async () => (await import("./verbs/cp.ts")).cp,
+);
+const diff = entry(
+  "Inspect changes to files or directories on a container's filesystem",
+  async () => (await import("./verbs/diff.ts")).diff,
+);
+const importVerb = entry(
+  "Import the contents from a tarball to create a filesystem image",
+  async () => (await import("./verbs/import.ts")).importImage,
+);
+const load = entry(
+  "Load an image from a tar archive or STDIN",
+  async () => (await import("./verbs/load.ts")).load,
+);
+const login = entry("Authenticate to a registry", async () => (await import("./verbs/login.ts")).login);
+const logout = entry("Log out from a registry", async () => (await import("./verbs/logout.ts")).logout);
+const push = entry("Upload an image to a registry", async () => (await import("./verbs/push.ts")).push);
+const save = entry(
+  "Save one or more images to a tar archive (streamed to STDOUT by default)",
+  async () => (await import("./verbs/save.ts")).save,
+);
+const search = entry("Search Docker Hub for images", async () => (await import("./verbs/search.ts")).search);
+const stats = entry(
+  "Display a live stream of container(s) resource usage statistics",
+  async () => (await import("./verbs/stats.ts")).stats,
+);
+const update = entry(
+  "Update configuration of one or more containers",
+  async () => (await import("./verbs/update.ts")).update,
+);
+
+/** A verb of the table below that lives in a file with others. */
+const pruneEntry = (
+  about: string,
+  name: "pruneContainers" | "pruneNetworks" | "pruneVolumes" | "pruneImages" | "pruneBuilds",
+): Entry => entry(about, async () => (await import("./verbs/prune.ts"))[name]);
+
 /** The verbs most people use, first in the help. */
-export const common: Group = { run, exec, ps, pull, images, version, info };
+export const common: Group = {
+  run,
+  exec,
+  ps,
+  build,
+  pull,
+  push,
+  images,
+  login,
+  logout,
+  search,
+  version,
+  info,
+};
 
 export const plain: Group = {
   attach,
+  commit,
+  cp,
   create,
+  diff,
   events,
   export: exportVerb,
   history,
+  import: importVerb,
   inspect,
   kill,
+  load,
   logs,
   pause,
   port,
@@ -115,20 +179,47 @@ export const plain: Group = {
   restart,
   rm: { ...rm, also: undefined },
   rmi,
+  save,
   start,
+  stats,
   stop,
   tag,
   top,
   unpause,
+  update,
   wait,
 };
 
 export const groups: Record<string, GroupEntry> = {
+  builder: {
+    about: "Manage builds",
+    commands: { build, prune: pruneEntry("Remove build cache", "pruneBuilds") },
+  },
+  checkpoint: {
+    about: "Manage checkpoints",
+    commands: {
+      create: entry(
+        "Create a checkpoint from a running container",
+        async () => (await import("./verbs/checkpoint.ts")).createCheckpoint,
+      ),
+      ls: entry(
+        "List checkpoints for a container",
+        async () => (await import("./verbs/checkpoint.ts")).listCheckpoints,
+        ["list"],
+      ),
+      rm: entry("Remove a checkpoint", async () => (await import("./verbs/checkpoint.ts")).removeCheckpoint, [
+        "remove",
+      ]),
+    },
+  },
   container: {
     about: "Manage containers",
     commands: {
       attach,
+      commit,
+      cp,
       create,
+      diff,
       exec,
       export: exportVerb,
       inspect: entry(
@@ -140,28 +231,76 @@ export const groups: Record<string, GroupEntry> = {
       ls: { ...ps, also: ["list", "ps"] },
       pause,
       port,
+      prune: pruneEntry("Remove all stopped containers", "pruneContainers"),
       rename,
       restart,
       rm,
       run,
       start,
+      stats,
       stop,
       top,
       unpause,
+      update,
       wait,
+    },
+  },
+  context: {
+    about: "Manage contexts",
+    commands: {
+      create: entry(
+        "Create a context",
+        async () => (await import("./verbs/context-create.ts")).createContext,
+      ),
+      export: entry(
+        "Export a context to a tar archive FILE or a tar stream on STDOUT.",
+        async () => (await import("./verbs/context-transfer.ts")).exportContext,
+      ),
+      import: entry(
+        "Import a context from a tar or zip file",
+        async () => (await import("./verbs/context-transfer.ts")).importContext,
+      ),
+      inspect: entry(
+        "Display detailed information on one or more contexts",
+        async () => (await import("./verbs/context-inspect.ts")).inspectContexts,
+      ),
+      ls: entry("List contexts", async () => (await import("./verbs/context-ls.ts")).listContexts, ["list"]),
+      rm: entry(
+        "Remove one or more contexts",
+        async () => (await import("./verbs/context-use.ts")).removeContexts,
+        ["remove"],
+      ),
+      show: entry(
+        "Print the name of the current context",
+        async () => (await import("./verbs/context-use.ts")).showContext,
+      ),
+      update: entry(
+        "Update a context",
+        async () => (await import("./verbs/context-create.ts")).updateContext,
+      ),
+      use: entry(
+        "Set the current docker context",
+        async () => (await import("./verbs/context-use.ts")).useContext,
+      ),
     },
   },
   image: {
     about: "Manage images",
     commands: {
+      build,
       history,
+      import: importVerb,
       inspect: entry(
         "Display detailed information on one or more images",
         async () => (await import("./verbs/inspect.ts")).inspectImage,
       ),
+      load,
       ls: { ...images, also: ["list"] },
+      prune: pruneEntry("Remove unused images", "pruneImages"),
       pull,
+      push,
       rm: { ...rmi, also: ["remove"] },
+      save,
       tag,
     },
   },
@@ -189,6 +328,7 @@ export const groups: Record<string, GroupEntry> = {
         async () => (await import("./verbs/inspect.ts")).inspectNetwork,
       ),
       ls: entry("List networks", async () => (await import("./verbs/network-ls.ts")).listNetworks, ["list"]),
+      prune: pruneEntry("Remove all unused networks", "pruneNetworks"),
       rm: entry(
         "Remove one or more networks",
         async () => (await import("./verbs/network-rm.ts")).removeNetworks,
@@ -196,7 +336,22 @@ export const groups: Record<string, GroupEntry> = {
       ),
     },
   },
-  system: { about: "Manage Docker", commands: { events, info } },
+  system: {
+    about: "Manage Docker",
+    commands: {
+      df: entry("Show docker disk usage", async () => (await import("./verbs/system-df.ts")).systemDf),
+      "dial-stdio": {
+        ...entry(
+          "Proxy the stdio stream to the daemon connection",
+          async () => (await import("./verbs/dial-stdio.ts")).dialStdio,
+        ),
+        hidden: true,
+      },
+      events,
+      info,
+      prune: entry("Remove unused data", async () => (await import("./verbs/system-prune.ts")).systemPrune),
+    },
+  },
   volume: {
     about: "Manage volumes",
     commands: {
@@ -206,10 +361,15 @@ export const groups: Record<string, GroupEntry> = {
         async () => (await import("./verbs/inspect.ts")).inspectVolume,
       ),
       ls: entry("List volumes", async () => (await import("./verbs/volume-ls.ts")).listVolumes, ["list"]),
+      prune: pruneEntry("Remove unused local volumes", "pruneVolumes"),
       rm: entry(
         "Remove one or more volumes",
         async () => (await import("./verbs/volume-rm.ts")).removeVolumes,
         ["remove"],
+      ),
+      update: entry(
+        "Update a volume (cluster volumes only)",
+        async () => (await import("./verbs/volume-update.ts")).updateVolume,
       ),
     },
   },

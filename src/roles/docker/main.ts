@@ -8,7 +8,10 @@ import { FlagError, type Flags, HelpWanted, type Parsed, parseFlags } from "./fl
 import { commandHelp, flagLines, nameLines } from "./help.ts";
 import { closeOutput, writeText } from "./stdio/output.ts";
 
-const abouts = (group: Group) => Object.entries(group).map(([name, one]) => [name, one.about] as const);
+const abouts = (group: Group) =>
+  Object.entries(group)
+    .filter(([, one]) => !one.hidden)
+    .map(([name, one]) => [name, one.about] as const);
 
 function topHelp(): string {
   const byName = (a: readonly [string, string], b: readonly [string, string]) => (a[0] < b[0] ? -1 : 1);

@@ -1,5 +1,6 @@
 // Packs a directory tree into a tar stream: `docker export`, `docker cp` out of a container.
 import { readSync } from "node:fs";
+import { join } from "node:path";
 import { O_NOFOLLOW } from "../../../ffi/arch/index.ts";
 import {
   O_NONBLOCK,
@@ -45,6 +46,12 @@ export interface PackOptions {
   prefix?: string;
   /** File systems ("major:minor") whose directories are packed empty: a running container's /proc. */
   closed?: ReadonlySet<string>;
+  /** Which paths go in; "within": not the directory itself, but perhaps something in it. All, when not given. */
+  choose?: (path: ByteName, directory: boolean) => "take" | "leave" | "within";
+  /** Everything belongs to this owner in the archive. */
+  owner?: { uid: number; gid: number };
+  /** Modification times without fractions of a second. */
+  wholeSeconds?: boolean;
   signal?: AbortSignal;
 }
 
@@ -57,7 +64,8 @@ export async function* packTree(root: string, options: PackOptions = {}): AsyncG
   using directory = openName(-100, toByteName(root), O_RDONLY);
   const prefix = toByteName(options.prefix ?? "");
   const seen = new Map<string, ByteName>();
-  if (prefix !== "") yield encodeHeader(entryOf(directory, "", prefix, statAt(directory, "")!));
+  if (prefix !== "")
+    yield encodeHeader(owned(entryOf(directory, "", prefix, statAt(directory, "")!), options));
   yield* packDirectory(directory, prefix, seen, options);
   yield END;
 }
@@ -76,6 +84,18 @@ export async function* packFile(dir: FdLike, name: ByteName, as: ByteName): Asyn
   yield END;
 }
 
+/**
+ * One entry of a directory as an archive under the name `as`, a directory with all that is in it; "." is `directory` itself.
+ * Symlinks are packed as such.
+ */
+export async function* packEntry(directory: string, name: string, as: string): AsyncGenerator<Uint8Array> {
+  using dir = openName(-100, toByteName(directory), O_RDONLY);
+  const stat = statAt(dir, name === "." ? "" : toByteName(name));
+  if (stat?.type === S_IFDIR)
+    yield* packTree(join(directory, name), { prefix: `${as.replace(/\/+$/, "")}/` });
+  else yield* packFile(dir, toByteName(name), toByteName(as));
+}
+
 async function* packDirectory(
   dir: Fd,
   prefix: ByteName,
@@ -89,6 +109,8 @@ async function* packDirectory(
     const stat = statAt(dir, name);
     if (!stat || !TYPES.has(stat.type)) continue;
     const path = prefix + name;
+    const choice = options.choose?.(path, stat.type === S_IFDIR) ?? "take";
+    if (choice === "leave") continue;
     if (stat.type === S_IFDIR) {
       let directory: Fd;
       try {
@@ -98,11 +120,11 @@ async function* packDirectory(
         throw error;
       }
       using open = directory;
-      yield encodeHeader(entryOf(dir, name, `${path}/`, stat));
+      if (choice === "take") yield encodeHeader(owned(entryOf(dir, name, `${path}/`, stat), options));
       yield* packDirectory(open, `${path}/`, seen, options);
       continue;
     }
-    const entry = entryOf(dir, name, path, stat);
+    const entry = owned(entryOf(dir, name, path, stat), options);
     if (stat.links > 1) {
       const inode = `${stat.dev}/${stat.ino}`;
       const first = seen.get(inode);
@@ -173,4 +195,10 @@ export function entryOf(dir: FdLike, name: ByteName, path: ByteName, stat: FileS
     devMinor: device ? stat.rdevMinor : 0,
     attributes: new Map(found),
   };
+}
+
+function owned(entry: TarEntry, { owner, wholeSeconds }: PackOptions): TarEntry {
+  if (!owner && !wholeSeconds) return entry;
+  const mtime = wholeSeconds ? { ...entry.mtime, nanoseconds: 0 } : entry.mtime;
+  return { ...entry, ...owner, mtime };
 }

@@ -4,6 +4,7 @@ import { type EngineAddress, parseHost, type TlsFiles } from "./address.ts";
 import { ConnectionError, connectionError, EngineError } from "./errors.ts";
 import { dial, type Hijacked, type HijackTarget, hijack } from "./hijack.ts";
 import { jsonLines } from "./lines.ts";
+import { listenForSsh } from "./ssh.ts";
 
 /** The newest API version spoken, and the one assumed of an engine that does not tell its own. */
 export const API_VERSION = "1.51";
@@ -71,10 +72,9 @@ export class EngineClient {
     const address = parseHost(options.host, options.tls !== undefined);
     this.address =
       address.kind === "ssh"
-        ? // Loaded for the few who need it.
-          {
+        ? {
             kind: "unix",
-            path: (require("./ssh.ts") as typeof import("./ssh.ts")).listenForSsh(address.host),
+            path: listenForSsh(address.host),
             text: address.text,
           }
         : address;

@@ -1,5 +1,4 @@
 // The store of contexts below ~/.docker/contexts, in the docker CLI's own layout: both use one.
-import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { writeAtomic } from "../../../store/atomic.ts";
@@ -36,7 +35,7 @@ export class ContextStore {
   constructor(readonly directory: string) {}
 
   #place(kind: "meta" | "tls", name: string): string {
-    return join(this.directory, "contexts", kind, createHash("sha256").update(name).digest("hex"));
+    return join(this.directory, "contexts", kind, new Bun.CryptoHasher("sha256").update(name).digest("hex"));
   }
 
   /** Where a context's files are, for `inspect`. */

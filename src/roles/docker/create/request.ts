@@ -1,5 +1,6 @@
 // A command line of `run` or `create` → the body of POST /containers/create, field for field what the docker CLI sends.
 import type { ConfigFile } from "../config/file.ts";
+import { proxyWords } from "../config/proxies.ts";
 import type { Flags } from "../flags/flagset.ts";
 import { parseBps, parseIops, parseUlimit, parseWeight } from "./checks.ts";
 import { keyValueFile, keyValues } from "./files.ts";
@@ -22,25 +23,9 @@ const orNull = (list: readonly string[]) => (list.length > 0 ? [...list] : null)
 const whenAny = <T extends object>(map: T) => (Object.keys(map).length > 0 ? map : undefined);
 const set = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, {}]));
 
-/** Proxy variables of config.json that the command line does not set itself. */
-function proxies(config: ConfigFile, host: string): string[] {
-  const proxy = config.proxies?.[host] ?? config.proxies?.["default"];
-  if (!proxy) return [];
-  const pairs: [string, string | undefined][] = [
-    ["HTTP_PROXY", proxy.httpProxy],
-    ["HTTPS_PROXY", proxy.httpsProxy],
-    ["NO_PROXY", proxy.noProxy],
-    ["FTP_PROXY", proxy.ftpProxy],
-    ["ALL_PROXY", proxy.allProxy],
-  ];
-  return pairs.flatMap(([name, value]) =>
-    value ? [`${name}=${value}`, `${name.toLowerCase()}=${value}`] : [],
-  );
-}
-
 function environment(flags: Flags, config: ConfigFile, host: string): string[] | null {
   const words = [
-    ...proxies(config, host),
+    ...proxyWords(config, host),
     ...flags.list("env-file").flatMap((path) => keyValueFile(path, (name) => process.env[name])),
     ...flags.list("env"),
   ];

@@ -1,8 +1,8 @@
 // --platform: "linux/arm64/v8".
 
 export interface Platform {
-  os: string;
   architecture: string;
+  os: string;
   variant?: string;
 }
 
@@ -32,7 +32,7 @@ export function parsePlatform(text: string): Platform {
   );
   const [name = architecture, implied] = ARCHITECTURES[architecture] ?? [architecture];
   const own = variant ?? implied;
-  return { os, architecture: name, ...(own ? { variant: own } : {}) };
+  return { architecture: name, os, ...(own ? { variant: own } : {}) };
 }
 
 /** The query's value: the platform as JSON; undefined for none. */

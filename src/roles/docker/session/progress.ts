@@ -34,7 +34,8 @@ export async function showProgress(
     if (line.errorDetail || line.error !== undefined) {
       throw new Error(line.errorDetail?.message ?? line.error);
     }
-    if (line.aux !== undefined && line.status === undefined && line.stream === undefined) continue;
+    // For programs, not for people.
+    if (line.aux !== undefined) continue;
     const bar = line.progressDetail && progressBar(line.progressDetail, terminal ? columns(options.fd) : 200);
     let up = 0;
     let text = "";

@@ -25,12 +25,27 @@ export function upload(
   client: EngineClient,
   method: "POST" | "PUT",
   path: string,
-  body: ReadableStream<Uint8Array>,
+  body: AsyncIterable<Uint8Array>,
   options: RequestOptions = {},
 ): Promise<Response> {
   return client.request(method, path, {
     ...options,
-    body,
+    body: body instanceof ReadableStream ? body : readable(body),
     headers: { "Content-Type": "application/x-tar", ...options.headers },
+  });
+}
+
+/** A pulled stream: the next chunk is made when the socket has taken the last. */
+function readable(chunks: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
+  const iterator = chunks[Symbol.asyncIterator]();
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { value, done } = await iterator.next();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    async cancel() {
+      await iterator.return?.();
+    },
   });
 }

@@ -45,6 +45,10 @@ function told<T>(what: string, work: () => T): T {
   }
 }
 
+// Go sorts a map's keys when it writes JSON.
+const sorted = (row: Row): Row =>
+  Object.fromEntries(Object.entries(row).sort(([a], [b]) => (a < b ? -1 : 1)));
+
 /** Prints `rows` by `format`: "table …", "json", or a template a line. */
 export function render(
   format: string,
@@ -53,7 +57,7 @@ export function render(
 ): string {
   const trimmed = format.trim();
   if (trimmed === "json") {
-    return rows.map((row) => `${escapeHtml(toJson(row))}\n`).join("");
+    return rows.map((row) => `${escapeHtml(toJson(sorted(row)))}\n`).join("");
   }
   const table = /^table\b/.test(trimmed);
   const template = told("parse", () =>

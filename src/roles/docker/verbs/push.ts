@@ -1,10 +1,17 @@
 import { isatty } from "node:tty";
 import type { ProgressLine } from "../../../spec/engine/image.ts";
-import { familiarName, formatReference, parseReference } from "../../../wire/distribution/reference.ts";
+import { formatReference, fullName, parseReference } from "../../../wire/distribution/reference.ts";
 import type { Command } from "../command.ts";
 import { credentials, encodeAuth } from "../config/credentials.ts";
 import { platformQuery } from "../flags/platform.ts";
 import { showProgress } from "../session/progress.ts";
+
+const PLATFORM_NOTE = `
+ Info -> Using --platform pushes only the specified platform manifest of a multi-platform image index.
+         Other components, like attestations, will not be included.
+         To push the complete multi-platform image, remove the --platform flag.
+         
+`;
 
 export const push: Command = {
   use: "[OPTIONS] NAME[:TAG]",
@@ -28,6 +35,7 @@ Image index won't be pushed, meaning that other manifests, including attestation
     const quiet = flags.bool("quiet");
     const all = flags.bool("all-tags");
     const reference = parseReference(args[0]!);
+    if (platform !== undefined) cli.out(PLATFORM_NOTE);
     const bare = reference.tag === undefined && reference.digest === undefined;
     if (all && !bare) throw new Error("tag can't be used with --all-tags/-a");
     if (!all && bare) {
@@ -38,8 +46,11 @@ Image index won't be pushed, meaning that other manifests, including attestation
     const lines = cli.client.lines<ProgressLine>(
       "POST",
       // The name's slashes are part of the path.
-      `/images/${familiarName(reference)}/push`,
-      { query: { tag: reference.tag ?? "", platform }, headers: { "X-Registry-Auth": auth } },
+      `/images/${fullName(reference)}/push`,
+      {
+        query: { tag: all ? undefined : (reference.tag ?? ""), platform },
+        headers: { "X-Registry-Auth": auth },
+      },
     );
     await showProgress(lines, {
       terminal: !quiet && isatty(1),

@@ -106,7 +106,10 @@ function imageOf(image: ImageSummary, truncate: boolean): Row {
 
 function details(usage: Usage, truncate: boolean) {
   return {
-    Images: (usage.Images ?? []).map((image) => imageOf(image, truncate)),
+    // Engines before API 1.43 name what has no name; the docker CLI skips those.
+    Images: (usage.Images ?? [])
+      .filter((image) => image.RepoTags?.[0] !== "<none>:<none>")
+      .map((image) => imageOf(image, truncate)),
     // Without the size of the image below.
     Containers: (usage.Containers ?? []).map((one) => containerRow({ ...one, SizeRootFs: 0 }, truncate)),
     Volumes: (usage.Volumes ?? []).map(volumeRow),

@@ -1,3 +1,4 @@
+import { EngineError } from "../../../wire/engine/client.ts";
 import type { Command } from "../command.ts";
 import { pruneFilterFlag } from "../flags/filter.ts";
 import { humanSize } from "../format/units.ts";
@@ -36,7 +37,13 @@ export const systemPrune: Command = {
     let reclaimed = 0;
     for (const kind of kinds) {
       // --all is about images and build cache; named volumes are only taken by `volume prune -a`.
-      const pruned = await kind.run(cli, { all: all && kind !== volumes, filters });
+      const pruned = await kind
+        .run(cli, { all: all && kind !== volumes, filters })
+        .catch((error: unknown) => {
+          // An engine that has no such thing has none of it to remove.
+          if (error instanceof EngineError && error.status === 501) return { text: "", reclaimed: 0 };
+          throw error;
+        });
       reclaimed += pruned.reclaimed ?? 0;
       if (pruned.text !== "") cli.out(`${pruned.text}\n`);
     }

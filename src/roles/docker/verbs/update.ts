@@ -86,7 +86,7 @@ export const update: Command = {
       },
       (line) => cli.err(line),
     );
-    if (warnings.length > 0) cli.err(`${warnings.join("\n")}\n`);
+    if (warnings.length > 0) cli.out(`${warnings.join("\n")}\n`);
     return code;
   },
 };
