@@ -4,7 +4,7 @@ import { chmodSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Outcome, output, parseTap, type Runtime, type SuiteRun } from "./tap.ts";
 
-const SECONDS = 400;
+const SECONDS = 200;
 
 export async function runCrunSuite({ suite, runtime, scratch, only }: SuiteRun): Promise<Outcome[]> {
   const program = adapted(runtime, scratch);

@@ -1,0 +1,103 @@
+#!/bin/sh
+# The runtime's smoke list on a host with cgroup v2 alone; scripts/vm.ts runs it as the first program of a virtual machine.
+export PATH=/bin HOME=/
+# Nothing can pivot away from an initramfs: everything moves to a tmpfs first.
+if [ ! -e /moved ]; then
+  mkdir /new
+  mount -t tmpfs root /new
+  for entry in bin lib lib64 usr bundle init etc; do [ -e /$entry ] && cp -a /$entry /new/; done
+  mkdir /new/dev /new/proc /new/sys /new/run /new/tmp /new/moved
+  exec switch_root /new /init
+fi
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev
+mount -t tmpfs tmpfs /run
+mount -t tmpfs tmpfs /tmp
+mkdir -p /dev/shm /dev/pts
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+ip link set lo up 2>/dev/null
+passed=0
+failed=0
+# check NAME EXPECTED GOT
+check() {
+  if [ "$2" = "$3" ]; then passed=$((passed + 1)); echo "ok   $1"
+  else failed=$((failed + 1)); echo "FAIL $1"; echo "  expected: $2"; echo "  got:      $3"; fi
+}
+cd /bundle || exit 1
+none='{}'
+# bundle ARGV RESOURCES: both JSON
+bundle() {
+  { cat /bundle/head; echo "$1"; cat /bundle/middle; echo "${2:-$none}"; cat /bundle/tail; } > config.json
+}
+g=/sys/fs/cgroup/smoke/c1
+
+echo "kernel $(uname -r), controllers: $(cat /sys/fs/cgroup/cgroup.controllers)"
+bundle '["sh", "-c", "echo hello; exit 7"]'
+out=$(runc run c1 2>&1); code=$?
+check "run: output and exit code" "hello 7" "$out $code"
+check "nothing is left of it" "" "$(ls -d $g 2>/dev/null)"
+
+limits='{"memory": {"limit": 67108864, "swap": 67108864, "reservation": 33554432}, "pids": {"limit": 20},
+  "cpu": {"shares": 2048, "quota": 50000, "period": 100000, "burst": 10000, "cpus": "0", "idle": 0},
+  "unified": {"memory.high": "50331648"},
+  "devices": [{"allow": false, "access": "rwm"}, {"allow": true, "type": "c", "major": 1, "minor": 11, "access": "r"}]}'
+limits=$(echo "$limits" | tr -d '\n')
+bundle '["sleep", "1000"]' "$limits"
+runc create c1 < /dev/null > /run/log 2>&1; check "create with limits" "" "$(cat /run/log)"
+check "state" "created" "$(runc state c1 | grep '"status"' | cut -d'"' -f4)"
+check "memory.max" 67108864 "$(cat $g/memory.max)"
+check "memory.low" 33554432 "$(cat $g/memory.low)"
+check "memory.high by unified" 50331648 "$(cat $g/memory.high)"
+check "pids.max" 20 "$(cat $g/pids.max)"
+check "cpu.max" "50000 100000" "$(cat $g/cpu.max)"
+check "cpu.max.burst" 10000 "$(cat $g/cpu.max.burst)"
+check "cpu.weight" 79 "$(cat $g/cpu.weight)"
+check "cpuset.cpus" 0 "$(cat $g/cpuset.cpus)"
+runc start c1; check "start" 0 $?
+check "list" "c1" "$(runc list -q)"
+check "its process is in its cgroup" "$(cat $g/cgroup.procs)" "$(runc state c1 | grep '"pid"' | tr -dc 0-9)"
+check "exec" "in" "$(runc exec c1 echo in 2>&1)"
+check "exec joins the cgroup" "0::/" "$(runc exec c1 cat /proc/self/cgroup 2>&1)"
+check "pids by ps" 1 "$(runc ps -f json c1 | tr , '\n' | grep -c '[0-9]')"
+
+runc exec c1 /bin/busybox mknod /tmp/kmsg c 1 11 2> /dev/null
+runc exec c1 sh -c 'busybox mknod /tmp/mem c 1 1; cat /tmp/mem' > /run/log 2>&1
+check "eBPF: a device that no rule allows" 1 "$(grep -c -i 'not permitted' /run/log)"
+check "eBPF: /dev/null works" "x" "$(runc exec c1 sh -c 'echo y > /dev/null && echo x' 2>&1)"
+
+runc pause c1; check "pause: frozen" 1 "$(grep -c 'frozen 1' $g/cgroup.events)"
+check "state paused" "paused" "$(runc state c1 | grep '"status"' | cut -d'"' -f4)"
+runc exec c1 true > /dev/null 2>&1; check "exec in a paused container is refused" 255 $?
+runc resume c1; check "resume: thawed" 1 "$(grep -c 'frozen 0' $g/cgroup.events)"
+
+runc update --memory 33554432 --memory-swap 33554432 --pids-limit 50 --cpu-quota 20000 c1; check "update" 0 $?
+check "update: memory.max" 33554432 "$(cat $g/memory.max)"
+check "update: pids.max" 50 "$(cat $g/pids.max)"
+check "update: cpu.max" "20000 100000" "$(cat $g/cpu.max)"
+echo '{"cpu": {"shares": 512}, "memory": {"limit": 41943040, "swap": 41943040}}' | runc update -r - c1
+check "update -r -: memory.max" 41943040 "$(cat $g/memory.max)"
+check "events --stats" 1 "$(runc events --stats c1 2>/dev/null | grep -c '"limit":41943040')"
+
+runc kill c1 KILL; check "kill" 0 $?
+i=0; while [ "$(runc state c1 | grep '"status"' | cut -d'"' -f4)" != stopped ] && [ $i -lt 100 ]; do i=$((i + 1)); done
+check "stopped" "stopped" "$(runc state c1 | grep '"status"' | cut -d'"' -f4)"
+runc delete c1; check "delete" 0 $?
+check "cgroup gone" "" "$(ls -d $g 2>/dev/null)"
+
+bundle '["sh", "-c", "sleep 1000 & sleep 1000"]'
+runc run -d c1 < /dev/null > /run/log 2>&1
+runc pause c1
+runc delete --force c1; check "delete --force of a frozen container" 0 $?
+check "its processes are gone" "" "$(cat $g/cgroup.procs 2>/dev/null)"
+
+bundle '["sh", "-c", "head -c 100000000 /dev/zero | wc -c"]' '{"memory": {"limit": 1048576, "swap": 1048576}}'
+runc run c1 > /run/log 2>&1; check "1 MiB is enough to start in" 0 "$(grep -c 'OOM-killed' /run/log)"
+runc delete --force c1 > /dev/null 2>&1
+bundle '["sh", "-c", "x=$(head -c 30000000 /dev/zero | tr \\\\0 x); echo survived"]' '{"memory": {"limit": 8388608, "swap": 8388608}}'
+out=$(runc run c1 2>/dev/null); check "the memory limit kills" "" "$out"
+runc delete --force c1 > /dev/null 2>&1
+check "no cgroup is left" "" "$(ls -d /sys/fs/cgroup/smoke/* 2>/dev/null)"
+check "no state is left" "" "$(ls /run/runc 2>/dev/null)"
+echo "smoke: $passed passed, $failed failed"
+poweroff -f
