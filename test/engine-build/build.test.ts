@@ -422,6 +422,8 @@ describe.skipIf(why !== undefined)(why ? `builds (skipped: ${why})` : "builds", 
       const history = await (await call("/images/source:v1/history")).json();
       expect(history).toHaveLength(5);
       expect(config.RootFS.Layers).toHaveLength(3);
+      const nowhere = await make(dockerfile, files, { cachefrom: JSON.stringify(["not-here"]) });
+      expect(uses(nowhere.text)).toBe(0);
       const again = await make(dockerfile, files, { cachefrom: JSON.stringify(["source:v1", "not-here"]) });
       expect(again.id).toBe(first.id!);
     });

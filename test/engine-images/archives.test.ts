@@ -335,7 +335,7 @@ describe.skipIf(why !== undefined)(why ? `image archives (skipped: ${why})` : "i
         { name: `${top}/json`, content: JSON.stringify({ id: top, parent: top }) },
         { name: "repositories", content: JSON.stringify({ x: { y: top } }) },
       ]);
-      expect((await call("/images/load", { method: "POST", body: loop })).status).toBe(400);
+      expect((await load(loop)).lines.at(-1)!.error).toBe("invalid archive: max depth exceeded");
     });
 
     test("archives that are none leave nothing behind", async () => {
@@ -354,8 +354,8 @@ describe.skipIf(why !== undefined)(why ? `image archives (skipped: ${why})` : "i
       const before = (await docker("images", "-aq")).stdout;
       for (const [body, message] of cases) {
         const response = await call("/images/load", { method: "POST", body });
-        expect(response.status).toBe(400);
-        expect(await response.text()).toContain(message);
+        expect(response.status).toBe(200);
+        expect((await lines(response)).at(-1)!.error).toContain(message);
       }
       const loads = join(engine.dataRoot, "tmp", "loads");
       expect(existsSync(loads) ? readdirSync(loads) : []).toEqual([]);

@@ -42,6 +42,23 @@ async function restore(
   return await commitStep(images, state, comment, { diffId, descriptor, chainId });
 }
 
+async function named(images: ImageStore, names: readonly string[]): Promise<StoredImage[]> {
+  const found = await Promise.all(names.map((name) => images.get(name).catch(() => undefined)));
+  return found.filter((image) => image !== undefined);
+}
+
+/** Whether one of `images` was made from `step`, or is it. */
+function ledTo(step: StoredImage, images: readonly StoredImage[], all: readonly StoredImage[]): boolean {
+  return images.some((image) => {
+    for (let at: StoredImage | undefined = image; at; ) {
+      if (at.id === step.id) return true;
+      const { parent }: StoredImage = at;
+      at = all.find(({ id }) => id === parent);
+    }
+    return false;
+  });
+}
+
 /** @param from names of --cache-from; those that are not here are left out */
 export function openCache(images: ImageStore, from: readonly string[]): BuildCache {
   return {
@@ -52,11 +69,12 @@ export function openCache(images: ImageStore, from: readonly string[]): BuildCac
         .filter((image) => image.records.some((record) => record.labels[CACHE_LABEL] === key))
         .filter((image) => state.image.id === "" || image.parent === state.image.id)
         .sort((a, b) => Date.parse(b.config.created ?? "") - Date.parse(a.config.created ?? ""));
-      const found = children[0];
+      const sources = await named(images, from);
+      // With --cache-from only what led to one of those images counts.
+      const found = from.length === 0 ? children[0] : children.find((child) => ledTo(child, sources, all));
       if (found) return stepImage(found);
-      for (const name of from) {
-        const source = await images.get(name).catch(() => undefined);
-        if (!source || !continues(source, state.image)) continue;
+      for (const source of sources) {
+        if (!continues(source, state.image)) continue;
         const history = source.config.history!;
         const at = state.image.config.history?.length ?? 0;
         if (madeBy(history[at]) !== comment) continue;

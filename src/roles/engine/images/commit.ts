@@ -7,7 +7,7 @@ import { applyChanges } from "../build/changes.ts";
 import type { Container } from "../containers/container.ts";
 import { roomOf } from "../containers/index.ts";
 import { pauseContainer, unpauseContainer } from "../containers/pause.ts";
-import { containerEvent } from "../containers/room.ts";
+import { containerEvent, type Room } from "../containers/room.ts";
 import type { Engine } from "../engine.ts";
 import { badRequest, conflict } from "../errors.ts";
 import { boolean, fromJson, parseBody, type RouteContext } from "../server/request.ts";
@@ -81,6 +81,22 @@ function imageConfig(
   };
 }
 
+/** Pauses the container; false when its process has ended meanwhile, which will do as well. */
+async function stands(room: Room, container: Container): Promise<boolean> {
+  try {
+    await pauseContainer(room, container);
+    return true;
+  } catch (error) {
+    if (container.state.running && (await processLives(room, container))) throw error;
+    return false;
+  }
+}
+
+async function processLives({ engine }: Room, container: Container): Promise<boolean> {
+  const task = await engine.services.tasks.get(engine.namespace, container.id).catch(() => undefined);
+  return task !== undefined && task.status !== "STOPPED";
+}
+
 /** Takes the layer while the container stands still, if that is wanted. */
 async function snapshot(
   engine: Engine,
@@ -90,8 +106,8 @@ async function snapshot(
 ): Promise<StoredLayer | undefined> {
   const room = roomOf(engine);
   const { state } = container;
-  const paused = pause && state.running && !state.paused && !state.restarting;
-  if (paused) await pauseContainer(room, container);
+  const paused =
+    pause && state.running && !state.paused && !state.restarting && (await stands(room, container));
   try {
     return await containerLayer(ground, container);
   } finally {

@@ -10,7 +10,7 @@ import { applyTar } from "../../../store/tar/extract.ts";
 import { familiarString } from "../../../wire/distribution/reference.ts";
 import { uncompressed } from "../build/archive.ts";
 import type { Engine } from "../engine.ts";
-import { badRequest } from "../errors.ts";
+import { badRequest, toApiError } from "../errors.ts";
 import { boolean, type RouteContext } from "../server/request.ts";
 import { streamJsonOnceSaid } from "../server/stream.ts";
 import { leased } from "./leased.ts";
@@ -101,7 +101,13 @@ export async function loadRoute(engine: Engine, c: RouteContext): Promise<Respon
   const body = c.req.raw.body as AsyncIterable<Uint8Array> | null;
   if (!body) throw badRequest("the archive is missing: the request has no body");
   const quiet = boolean(c.req.query("quiet"), true);
-  return await streamJsonOnceSaid(c, { shutdown: engine.shutdown }, (write, signal) =>
-    loadImages(engine, body, { quiet, signal }, write),
-  );
+  return await streamJsonOnceSaid(c, { shutdown: engine.shutdown }, async (write, signal) => {
+    try {
+      await loadImages(engine, body, { quiet, signal }, write);
+    } catch (error) {
+      // Of all progress streams only this one never refuses by its status: clients look into the stream (docker-py does).
+      const { message } = toApiError(error);
+      await write({ errorDetail: { message }, error: message });
+    }
+  });
 }
