@@ -14,6 +14,8 @@ export type Group = Record<string, Entry>;
 
 export interface GroupEntry {
   about: string;
+  /** Not in the help text. */
+  hidden?: boolean;
   commands: Group;
 }
 
@@ -244,6 +246,19 @@ export const groups: Record<string, GroupEntry> = {
       update,
       wait,
     },
+  },
+  completion: {
+    about: "Generate the autocompletion script for the specified shell",
+    hidden: true,
+    commands: Object.fromEntries(
+      (["bash", "fish", "powershell", "zsh"] as const).map((shell) => [
+        shell,
+        entry(
+          `Generate the autocompletion script for ${shell}`,
+          async () => (await import("./verbs/completion.ts")).completions[shell],
+        ),
+      ]),
+    ),
   },
   context: {
     about: "Manage contexts",

@@ -15,7 +15,9 @@ const abouts = (group: Group) =>
 
 function topHelp(): string {
   const byName = (a: readonly [string, string], b: readonly [string, string]) => (a[0] < b[0] ? -1 : 1);
-  const managed = Object.entries(groups).map(([name, group]) => [name, group.about] as const);
+  const managed = Object.entries(groups)
+    .filter(([, group]) => !group.hidden)
+    .map(([name, group]) => [name, group.about] as const);
   return [
     "Usage:  docker [OPTIONS] COMMAND\n\nA self-sufficient runtime for containers\n",
     `Common Commands:\n${nameLines(abouts(common))}`,
@@ -68,6 +70,25 @@ async function invoke(cli: Cli, command: Command, path: string, argv: readonly s
   return command.run({ cli, flags: parsed.flags, args: parsed.args, path });
 }
 
+async function handOver(plugin: string, args: readonly string[]): Promise<number> {
+  const { runPlugin } = await import("./plugins/run.ts");
+  return runPlugin(plugin, args);
+}
+
+/** BuildKit's own client, where it is installed and asked for; our engine's builder needs none. */
+async function buildPlugin(cli: Cli): Promise<string | undefined> {
+  if (!/^(1|t|true)$/i.test(process.env["DOCKER_BUILDKIT"] ?? "")) return undefined;
+  return (await import("./plugins/find.ts")).findPlugin(cli.config, cli.directory, "buildx");
+}
+
+async function answerCompletion(cli: Cli, words: string[], describe: boolean): Promise<number> {
+  const { complete } = await import("./complete/answer.ts");
+  const { candidates, directive } = await complete(cli, words);
+  const lines = candidates.map((line) => (describe ? line : line.split("\t", 1)[0]));
+  cli.out([...lines, `:${directive}`].map((line) => `${line}\n`).join(""));
+  return 0;
+}
+
 async function dispatch(args: string[]): Promise<number> {
   let globals: Flags;
   let rest: string[];
@@ -103,7 +124,17 @@ async function dispatch(args: string[]): Promise<number> {
   const group = Object.hasOwn(groups, name) ? groups[name] : undefined;
   if (!group) {
     const entry = find(topLevel, name);
-    if (entry) return invoke(cli, await entry.load(), `docker ${name}`, argv);
+    if (entry) {
+      const plugin = name === "build" ? await buildPlugin(cli) : undefined;
+      if (plugin !== undefined) return handOver(plugin, args);
+      return invoke(cli, await entry.load(), `docker ${name}`, argv);
+    }
+    if (name === "__complete" || name === "__completeNoDesc") {
+      return answerCompletion(cli, argv, name === "__complete");
+    }
+    const { findPlugin } = await import("./plugins/find.ts");
+    const plugin = findPlugin(cli.config, cli.directory, name);
+    if (plugin !== undefined) return handOver(plugin, args);
     return fail(1, `docker: unknown command: docker ${name}\n\nRun 'docker --help' for more information`);
   }
   const sub = argv.shift() ?? "";

@@ -101,7 +101,6 @@ export const containerFlags: readonly Flag[] = [
     name: "disable-content-trust",
     kind: "bool",
     default: true,
-    hidden: true,
     usage: "Skip image verification",
   },
   { name: "dns", kind: "list", check: checkIp, usage: "Set custom DNS servers" },
@@ -144,6 +143,7 @@ export const containerFlags: readonly Flag[] = [
     kind: "duration",
     usage: "Maximum time to allow one check to run (ms|s|m|h) (default 0s)",
   },
+  { name: "help", kind: "bool", usage: "Print usage" },
   { name: "hostname", short: "h", kind: "string", usage: "Container host name" },
   {
     name: "init",
@@ -166,7 +166,6 @@ export const containerFlags: readonly Flag[] = [
     kind: "bytes",
     usage: "Kernel memory limit",
     deprecated: "and no longer supported by the kernel",
-    hidden: true,
   },
   { name: "label", short: "l", kind: "list", check: checkLabel, usage: "Set meta data on a container" },
   { name: "label-file", kind: "list", usage: "Read in a line delimited file of labels" },

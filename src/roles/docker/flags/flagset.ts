@@ -121,6 +121,11 @@ export class Flags {
     }
   }
 
+  /** Whether the command has such a flag at all. */
+  has(name: string): boolean {
+    return this.#known.has(name);
+  }
+
   changed(name: string): boolean {
     this.#flag(name);
     return this.#given.has(name);

@@ -1,6 +1,7 @@
 import type { ImageHistoryItem } from "../../../spec/engine/image.ts";
 import type { Command } from "../command.ts";
 import { formatFlag } from "../flags/filter.ts";
+import { platformQuery } from "../flags/platform.ts";
 import { humanDuration, humanSize } from "../format/units.ts";
 import { ellipsis, rfc3339, shortId } from "../format/words.ts";
 import { render } from "../template/table.ts";
@@ -30,6 +31,11 @@ export const history: Command = {
       usage: "Print sizes and dates in human readable format",
     },
     { name: "no-trunc", kind: "bool", usage: "Don't truncate output" },
+    {
+      name: "platform",
+      kind: "string",
+      usage: 'Show history for the given platform. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")',
+    },
     { name: "quiet", short: "q", kind: "bool", usage: "Only show image IDs" },
   ],
   args: { min: 1, max: 1 },
@@ -39,6 +45,7 @@ export const history: Command = {
     const items = await cli.client.json<ImageHistoryItem[]>(
       "GET",
       `/images/${encodeURIComponent(args[0]!)}/history`,
+      { query: { platform: platformQuery(flags.string("platform")) } },
     );
     let format = flags.string("format") || "table";
     if (format === "table") format = flags.bool("quiet") ? "{{.ID}}" : TABLE;

@@ -3,8 +3,19 @@ import { commit, version } from "../../../version.ts";
 import type { Command } from "../command.ts";
 import { reason } from "../errors.ts";
 import { infoText } from "../format/info-text.ts";
+import { listPlugins, type Plugin } from "../plugins/find.ts";
 import { formatFlag, formatTemplate } from "../template/format-flag.ts";
 import { toJson } from "../template/value.ts";
+
+const pluginLines = (plugins: readonly Plugin[]): string =>
+  plugins.length === 0
+    ? ""
+    : ` Plugins:\n${plugins
+        .map(
+          ({ Name, ShortDescription, Vendor, Version, Path }) =>
+            `  ${Name}: ${ShortDescription ?? ""} (${Vendor})\n${Version ? `    Version:  ${Version}\n` : ""}    Path:     ${Path}\n`,
+        )
+        .join("")}`;
 
 export const info: Command = {
   use: "[OPTIONS]",
@@ -27,7 +38,7 @@ export const info: Command = {
       Version: version,
       GitCommit: commit,
       Context: cli.context,
-      Plugins: [],
+      Plugins: await listPlugins(cli.config, cli.directory),
       Warnings: null,
     };
     if (format !== "") {
@@ -37,7 +48,7 @@ export const info: Command = {
       return errors.length > 0 ? 1 : 0;
     }
     cli.out(
-      `Client:\n Version:    ${client.Version}\n Context:    ${client.Context}\n Debug Mode: ${client.Debug}\n\nServer:\n`,
+      `Client:\n Version:    ${client.Version}\n Context:    ${client.Context}\n Debug Mode: ${client.Debug}\n${pluginLines(client.Plugins)}\nServer:\n`,
     );
     if (!server) {
       for (const error of errors) cli.err(`${error}\n`);

@@ -1,6 +1,7 @@
 // `docker inspect` and its kin: the engine's own JSON, indented, or a template's view of it.
 import { any, type Command, type Invocation } from "../command.ts";
 import type { Flag } from "../flags/flagset.ts";
+import { platformQuery } from "../flags/platform.ts";
 import { inspectFormatFlag, inspectObjects } from "../inspect/objects.ts";
 
 const sizeFlag: Flag = {
@@ -25,6 +26,10 @@ async function look(invocation: Invocation, kinds: readonly Kind[], name: string
   for (const kind of kinds) {
     const query = {
       size: kind === "container" && flags.bool("size") ? true : undefined,
+      platform:
+        kind === "image" && kinds.length === 1 && flags.has("platform")
+          ? platformQuery(flags.string("platform"))
+          : undefined,
       verbose: kind === "network" && kinds.length === 1 && flags.bool("verbose") ? true : undefined,
     };
     try {
@@ -77,7 +82,15 @@ const one = (kind: Kind, use: string, flags: readonly Flag[]): Command => ({
 });
 
 export const inspectContainer = one("container", "[OPTIONS] CONTAINER [CONTAINER...]", [sizeFlag]);
-export const inspectImage = one("image", "[OPTIONS] IMAGE [IMAGE...]", []);
+export const inspectImage = one("image", "[OPTIONS] IMAGE [IMAGE...]", [
+  {
+    name: "platform",
+    kind: "string",
+    usage: `Inspect a specific platform of the multi-platform image.
+If the image or the server is not multi-platform capable, the command will error out if the platform does not match.
+'os[/arch[/variant]]': Explicit platform (eg. linux/amd64)`,
+  },
+]);
 export const inspectNetwork = one("network", "[OPTIONS] NETWORK [NETWORK...]", [
   { name: "verbose", short: "v", kind: "bool", usage: "Verbose output for diagnostics" },
 ]);

@@ -13,7 +13,6 @@ export const pull: Command = {
       name: "disable-content-trust",
       kind: "bool",
       default: true,
-      hidden: true,
       usage: "Skip image verification",
     },
     { name: "platform", kind: "string", usage: "Set platform if server is multi-platform capable" },

@@ -1,6 +1,7 @@
 import type { ImageDeleteItem } from "../../../spec/engine/image.ts";
 import { any, type Command } from "../command.ts";
 import { each } from "../errors.ts";
+import { parsePlatform } from "../flags/platform.ts";
 
 export const rmi: Command = {
   use: "[OPTIONS] IMAGE [IMAGE...]",
@@ -9,10 +10,17 @@ export const rmi: Command = {
   flags: [
     { name: "force", short: "f", kind: "bool", usage: "Force removal of the image" },
     { name: "no-prune", kind: "bool", usage: "Do not delete untagged parents" },
+    {
+      name: "platform",
+      kind: "strings",
+      usage:
+        'Remove only the given platform variant. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")',
+    },
   ],
   args: { min: 1, max: any },
   async run({ cli, flags, args }) {
     const force = flags.bool("force");
+    const platforms = flags.list("platform").map((one) => JSON.stringify(parsePlatform(one)));
     let failed = false;
     const code = await each(
       args,
@@ -22,7 +30,7 @@ export const rmi: Command = {
             "DELETE",
             `/images/${encodeURIComponent(name)}`,
             {
-              query: { force: force || undefined, noprune: flags.bool("no-prune") || undefined },
+              query: { force: force || undefined, noprune: flags.bool("no-prune") || undefined, platforms },
             },
           );
           for (const item of items) {

@@ -8,6 +8,11 @@ import { checkTty, stream } from "../session/stream.ts";
 import { followSize, rawInput } from "../session/terminal.ts";
 import { beginWait } from "../session/wait.ts";
 
+const checkpointQuery = (flags: Flags) => ({
+  checkpoint: flags.string("checkpoint") || undefined,
+  "checkpoint-dir": flags.string("checkpoint-dir") || undefined,
+});
+
 async function attached(cli: Cli, flags: Flags, name: string): Promise<number> {
   const { client } = cli;
   const container = await client.json<ContainerInspect>(
@@ -35,7 +40,7 @@ async function attached(cli: Cli, flags: Flags, name: string): Promise<number> {
     if (tty && stdin) undo.push(rawInput());
     const streaming = stream(connection, { tty, stdin, stdout: true, stderr: true, detachKeys });
     streaming.catch(() => {});
-    await client.done("POST", `/containers/${id}/start`);
+    await client.done("POST", `/containers/${id}/start`, { query: checkpointQuery(flags) });
     if (tty) undo.push(followSize(client, `/containers/${id}`));
     if ((await streaming) === "detached") return 0;
     const exit = await waiting.exit;
@@ -52,11 +57,16 @@ export const start: Command = {
   aliases: ["docker container start", "docker start"],
   flags: [
     { name: "attach", short: "a", kind: "bool", usage: "Attach STDOUT/STDERR and forward signals" },
+    { name: "checkpoint", kind: "string", usage: "Restore from this checkpoint" },
+    { name: "checkpoint-dir", kind: "string", usage: "Use a custom checkpoint storage directory" },
     { name: "detach-keys", kind: "string", usage: "Override the key sequence for detaching a container" },
     { name: "interactive", short: "i", kind: "bool", usage: "Attach container's STDIN" },
   ],
   args: { min: 1, max: any },
   async run({ cli, flags, args }) {
+    if (flags.string("checkpoint") !== "" && args.length > 1) {
+      throw new Error("you cannot restore multiple containers at once");
+    }
     if (flags.bool("attach") || flags.bool("interactive")) {
       if (args.length > 1) throw new Error("you cannot start and attach multiple containers at once");
       return attached(cli, flags, args[0]!);
@@ -66,7 +76,9 @@ export const start: Command = {
       args,
       async (name) => {
         try {
-          await cli.client.done("POST", `/containers/${encodeURIComponent(name)}/start`);
+          await cli.client.done("POST", `/containers/${encodeURIComponent(name)}/start`, {
+            query: checkpointQuery(flags),
+          });
         } catch (error) {
           failed.push(name);
           throw error;
