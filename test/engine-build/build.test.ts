@@ -366,6 +366,26 @@ describe.skipIf(why !== undefined)(why ? `builds (skipped: ${why})` : "builds", 
     expect(text).toContain("[Warning] One or more build-args [LOST] were not consumed\n");
   });
 
+  test("RUN --mount: caches stay, tmpfs and parts of the context do not", async () => {
+    const dockerfile = (more: string) =>
+      [
+        "FROM busybox",
+        "ENV DIR=/cache/deep",
+        "RUN --mount=type=cache,target=$DIR,mode=0711 echo line >> /cache/deep/f; wc -l < /cache/deep/f; stat -c %a /cache/deep",
+        "RUN --mount=target=/ctx,source=sub --mount=type=tmpfs,target=/t cat /ctx/x; touch /t/y; touch /ctx/no || echo read-only",
+        `RUN ls / # ${more}`,
+      ].join("\n");
+    const first = await make(dockerfile("1"), { "sub/": { type: "5" }, "sub/x": "bound" });
+    expect(first.text).toContain("1\n711\n");
+    expect(first.text).toContain("bound");
+    expect(first.text).toContain("read-only");
+    expect(await inside(first.id!, "ls -d /cache /ctx /t 2>/dev/null")).toBe("");
+    const second = await make(dockerfile("2"), { "sub/": { type: "5" }, "sub/x": "other" }, { nocache: "1" });
+    expect(second.text).toContain("2\n711\n");
+    const third = await make(dockerfile("2"), { "sub/": { type: "5" }, "sub/x": "other" });
+    expect(third.text).not.toContain("Running in");
+  });
+
   test("a step's layer holds what it changed and nothing of the container's own", async () => {
     const { id } = await make(
       'FROM scratch\nCOPY busybox /bin/busybox\nENTRYPOINT []\nRUN ["/bin/busybox", "touch", "/made"]\nRUN ["/bin/busybox", "rm", "/made"]\n',
@@ -465,7 +485,7 @@ describe.skipIf(why !== undefined)(why ? `builds (skipped: ${why})` : "builds", 
       ["FROM busybox\nCOPY --from=127.0.0.1:5000/nope x /x", {}, "127.0.0.1:5000/nope:latest"],
       ["FROM scratch\nRUN x", {}, "Please provide a source image with `from` prior to run"],
       ["FROM scratch", {}, "No image was generated. Is your Dockerfile empty?"],
-      ["FROM busybox\nRUN --mount=type=cache,target=/x y", {}, "the --mount option requires BuildKit"],
+      ["FROM busybox\nRUN --mount=type=ssh y", {}, "RUN --mount=type=ssh requires BuildKit"],
       ["FROM busybox\nSTOPSIGNAL NOPE", {}, "Invalid signal: NOPE"],
       ["FROM busybox", { dockerfile: "other" }, "Cannot locate specified Dockerfile: other"],
       ["FROM busybox", { dockerfile: "../other" }, "Forbidden path outside the build context: ../other"],

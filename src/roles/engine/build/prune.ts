@@ -5,6 +5,7 @@ import { createdAt } from "../images/list.ts";
 import { reclaimed } from "../images/prune.ts";
 import type { Filters } from "../server/request.ts";
 import { parseTime } from "../system/time.ts";
+import { pruneRunCaches } from "./run-mounts.ts";
 import { CACHE_LABEL } from "./state.ts";
 
 export interface CachePruneReport {
@@ -34,6 +35,8 @@ export async function pruneBuildCache(engine: Engine, filters: Filters): Promise
       if (!(error instanceof ApiError) || error.status >= 500) throw error;
     }
   }
+  // A cache directory has no age worth asking for: it goes only when everything may.
+  if (times.length === 0 && filters.get("id").length === 0) pruneRunCaches(engine.config.dataRoot);
   return {
     CachesDeleted: deleted.length > 0 ? deleted : null,
     SpaceReclaimed: reclaimed(before, await engine.images.list()),

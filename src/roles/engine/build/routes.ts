@@ -2,7 +2,7 @@
 import { Hono } from "hono";
 import { log } from "../../../observe/log.ts";
 import type { Engine } from "../engine.ts";
-import { badRequest, toApiError, unforeseen } from "../errors.ts";
+import { badRequest, notImplemented, toApiError, unforeseen } from "../errors.ts";
 import { leased } from "../images/leased.ts";
 import { Filters, type RouteContext, type RouteEnv } from "../server/request.ts";
 import { streamJson } from "../server/stream.ts";
@@ -109,6 +109,14 @@ async function build(engine: Engine, c: RouteContext): Promise<Response> {
 export function buildRoutes(engine: Engine): Hono<RouteEnv> {
   const app = new Hono<RouteEnv>();
   app.post("/build", (c) => build(engine, c));
+  // What BuildKit's clients knock at before anything else.
+  for (const path of ["/session", "/grpc"]) {
+    app.post(path, () => {
+      throw notImplemented(
+        "BuildKit is not supported by this engine: use the classic builder (DOCKER_BUILDKIT=0)",
+      );
+    });
+  }
   app.post("/build/prune", async (c) =>
     c.json(await pruneBuildCache(engine, Filters.parse(c.req.query("filters")))),
   );

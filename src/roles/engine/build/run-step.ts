@@ -14,8 +14,10 @@ import type { OutputStream } from "../streams/frame.ts";
 import type { BuildArgs } from "./args.ts";
 import { DockerfileError } from "./dockerfile/error.ts";
 import type { InstructionOf } from "./dockerfile/instructions.ts";
+import { lookupIn } from "./dockerfile/words.ts";
 import { shellOf } from "./metadata.ts";
 import type { BuildOutput } from "./output.ts";
+import { runMounts } from "./run-mounts.ts";
 import { commitStep, type StageState } from "./state.ts";
 import type { StepGround } from "./step.ts";
 
@@ -113,7 +115,10 @@ export async function runStep(
   const words = runWords(step, config);
   const given = args.forRun(config.Env ?? []);
   const recorded = args.recorded(given);
-  const comment = [...(recorded.length > 0 ? [`|${recorded.length}`, ...recorded] : []), ...words].join(" ");
+  const lookup = lookupIn([...(config.Env ?? []), ...args.entries()]);
+  const mounted = runMounts(ground, step.mounts, config.WorkingDir ?? "", lookup);
+  const said = [...(recorded.length > 0 ? [`|${recorded.length}`, ...recorded] : []), ...words].join(" ");
+  const comment = mounted.key === "" ? said : `${said} # ${mounted.key}`;
   if (await ground.useCache(state, comment)) return;
   const { Healthcheck: _health, OnBuild: _onbuild, Image: _image, ...rest } = config;
   const request = goJson(
@@ -132,6 +137,7 @@ export async function runStep(
         ...ground.options.host,
         ...(step.network === "default" ? {} : { NetworkMode: step.network }),
         LogConfig: { Type: "none", Config: {} },
+        ...(mounted.mounts.length > 0 ? { Mounts: mounted.mounts } : {}),
       },
     },
     "ContainerConfig",
@@ -142,7 +148,10 @@ export async function runStep(
   await ground.output.stdout(` ---> Running in ${short(Id)}\n`);
   try {
     await execute(ground, container, words);
-    const layer = await containerLayer(ground, container, ground.signal);
+    const layer = await containerLayer(ground, container, {
+      signal: ground.signal,
+      places: mounted.targets,
+    });
     const made = layer && { ...layer, chainId: await unpackLayer(ground, layer, state.image.chainId) };
     state.image = await commitStep(ground.engine.images, state, comment, made);
   } catch (error) {

@@ -2,6 +2,7 @@
 import type { BlobDescriptor, DistributionInspect } from "../../../spec/engine/image.ts";
 import { ConfigRootfs, Index, isIndex, Manifest } from "../../../spec/oci/image.ts";
 import { ServiceError } from "../../../wire/containerd/services.ts";
+import { MirroredResolver } from "../../../wire/distribution/mirrors.ts";
 import { RegistryResolver } from "../../../wire/distribution/registry.ts";
 import type { Fetcher } from "../../../wire/distribution/resolver.ts";
 import type { Engine } from "../engine.ts";
@@ -9,7 +10,7 @@ import { ApiError } from "../errors.ts";
 import type { RouteContext } from "../server/request.ts";
 import { registryAuth } from "./auth.ts";
 import { parseDocument } from "./blobs.ts";
-import { isInsecure } from "./registries.ts";
+import { isInsecure, mirrorsFor } from "./registries.ts";
 import { clientReference } from "./resolve.ts";
 
 type Platforms = DistributionInspect["Platforms"];
@@ -39,11 +40,13 @@ async function platforms(fetcher: Fetcher, target: BlobDescriptor, signal: Abort
 export async function inspectDistribution(engine: Engine, c: RouteContext): Promise<DistributionInspect> {
   const reference = clientReference(c.req.param("name") ?? "");
   const { signal } = c.req.raw;
-  const resolver = new RegistryResolver({
+  const registry = new RegistryResolver({
     auth: registryAuth(c.req.header("x-registry-auth")),
     insecure: isInsecure(reference.domain, engine.config.insecureRegistries),
     retry: { attempts: 2, pause: 250, longest: 250 },
   });
+  const mirrors = mirrorsFor(reference.domain, engine.config);
+  const resolver = mirrors.length > 0 ? new MirroredResolver(mirrors, registry) : registry;
   try {
     const { descriptor, fetcher } = await resolver.resolve(reference, signal);
     const { mediaType, digest, size } = descriptor;

@@ -12,7 +12,7 @@ export function flagsOf(node: Node, known: readonly string[]): Map<string, strin
   const found = new Map<string, string>();
   for (const flag of node.flags) {
     const [, name = "", value] = /^--([^=]*)(?:=([\s\S]*))?$/.exec(flag) ?? [];
-    if (["mount", "security", "link", "parents", "exclude", "keep-git-dir", "unpack"].includes(name)) {
+    if (["security", "link", "parents", "exclude", "keep-git-dir", "unpack"].includes(name)) {
       throw NEEDS_BUILDKIT(name);
     }
     if (!known.includes(name)) throw new DockerfileError(`unknown flag: --${name}`);

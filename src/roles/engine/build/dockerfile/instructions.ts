@@ -3,6 +3,7 @@ import type { HealthConfig } from "../../../../spec/engine/image.ts";
 import { DockerfileError } from "./error.ts";
 import { flagsOf } from "./flags.ts";
 import { healthcheckOf } from "./healthcheck.ts";
+import { parseMount } from "./mount.ts";
 import { type Heredoc, type Node, parseDockerfile } from "./parse.ts";
 import { jsonList, nameValues, splitWords } from "./split.ts";
 
@@ -26,7 +27,14 @@ export type Instruction = { node: Node } & (
       chmod: string;
       checksum: string;
     }
-  | { kind: "run"; command: CommandLine; heredocs: Heredoc[]; network: string }
+  | {
+      kind: "run";
+      command: CommandLine;
+      heredocs: Heredoc[];
+      network: string;
+      /** Each --mount as written, its variables not yet replaced. */
+      mounts: string[];
+    }
   | { kind: "cmd" | "entrypoint"; command: CommandLine }
   | { kind: "expose"; ports: string[] }
   | { kind: "healthcheck"; health: HealthConfig }
@@ -108,12 +116,16 @@ function copy(kind: "add" | "copy", node: Node, escapeChar: string): Instruction
 }
 
 function run(node: Node): Instruction {
-  const network = flagsOf(node, ["network"]).get("network") ?? "default";
+  const isMount = (flag: string): boolean => flag.startsWith("--mount=");
+  const others = { ...node, flags: node.flags.filter((flag) => !isMount(flag)) };
+  const network = flagsOf(others, ["network"]).get("network") ?? "default";
   need(
     ["default", "none", "host"].includes(network),
     `invalid network mode: ${JSON.stringify(network)} (RUN takes default, none or host)`,
   );
-  return { kind: "run", node, command: commandLine(node), heredocs: node.heredocs, network };
+  const mounts = node.flags.filter(isMount).map((flag) => flag.slice("--mount=".length));
+  for (const mount of mounts) parseMount(mount);
+  return { kind: "run", node, command: commandLine(node), heredocs: node.heredocs, network, mounts };
 }
 
 function onbuild(node: Node): Instruction {
