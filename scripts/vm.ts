@@ -63,6 +63,8 @@ function makeTree(tree: string): void {
   config.process!.terminal = false;
   config.process!.args = ["@"];
   config.linux!.resources = {};
+  for (const set of ["bounding", "effective", "permitted"] as const)
+    config.process!.capabilities![set]!.push("CAP_MKNOD", "CAP_SYS_RAWIO");
   config.linux!.cgroupsPath = "/smoke/c1";
   const [head = "", middle = "", tail = ""] = JSON.stringify(config).split(/\["@"\]|(?<="resources":)\{\}/);
   writeFileSync(join(tree, "bundle", "head"), head);

@@ -1,7 +1,8 @@
 // containers/crun: tests/test_*.py, each of which holds many tests. They speak crun's own global flags, so a runtime that
 // lacks them is called through a small adapter, the same for every such runtime.
-import { chmodSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { privately, said } from "./runtime.ts";
 import { type Outcome, output, parseTap, type Runtime, type SuiteRun } from "./tap.ts";
 
 const SECONDS = 200;
@@ -31,18 +32,6 @@ export async function runCrunSuite({ suite, runtime, scratch, only }: SuiteRun):
     process.stderr.write(`${runtime.name}: ${file}: ${inside.length} tests, ${wrong} failed\n`);
   }
   return outcomes;
-}
-
-const said = (cmd: string[]) => {
-  const { exitCode, stdout } = Bun.spawnSync(cmd, { stderr: "ignore" });
-  return exitCode === 0 ? stdout.toString() : undefined;
-};
-
-/** crun refuses a hybrid set of hierarchies; without the unified one in its mount namespace it works. */
-function privately(runtime: Runtime, cmd: string[]): string[] {
-  const hybrid = readFileSync("/proc/self/mountinfo", "utf8").includes(" /sys/fs/cgroup/unified ");
-  if (!hybrid || !said([runtime.path, "--version"])?.startsWith("crun ")) return cmd;
-  return ["unshare", "-m", "sh", "-c", 'umount /sys/fs/cgroup/unified; exec "$@"', "sh", ...cmd];
 }
 
 /** The runtime itself when it takes crun's flags, else a script that turns them into runc's. */

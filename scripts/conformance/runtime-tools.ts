@@ -1,6 +1,7 @@
 // opencontainers/runtime-tools: each program below validation/ counts as one test.
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { privately } from "./runtime.ts";
 import { type Outcome, output, parseTap, type SuiteRun } from "./tap.ts";
 
 const SECONDS = 120;
@@ -13,7 +14,7 @@ export async function runRuntimeTools({ suite, runtime, scratch, only }: SuiteRu
   if (names.length === 0) throw new Error(`no built test programs below ${suite}/validation`);
   const outcomes: Outcome[] = [];
   for (const name of names) {
-    const { text, code } = await output([join(suite, "validation", name, `${name}.t`)], {
+    const { text, code } = await output(privately(runtime, [join(suite, "validation", name, `${name}.t`)]), {
       cwd: suite,
       env: { RUNTIME: runtime.path, TMPDIR: scratch },
       seconds: SECONDS,
@@ -21,7 +22,9 @@ export async function runRuntimeTools({ suite, runtime, scratch, only }: SuiteRu
     const { outcomes: inside, missing } = parseTap(text);
     const wrong = inside.filter((one) => one.result === "not ok");
     const skipped = inside.length > 0 && inside.every((one) => one.result === "skip");
-    const bad = code !== 0 || missing || wrong.length > 0 || inside.length === 0;
+    // Some programs only speak of what is wrong: then the plan is empty, and an error stands before it.
+    const silent = inside.length === 0 && !(/^1\.\.0$/m.test(text) && !text.includes('"error":'));
+    const bad = code !== 0 || missing || wrong.length > 0 || silent;
     outcomes.push({
       test: name,
       result: bad ? "not ok" : skipped ? "skip" : "ok",

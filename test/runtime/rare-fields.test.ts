@@ -368,3 +368,24 @@ describe(`seccomp${unable && ` (skipped: ${unable})`}`, () => {
     expect(ground.leftovers()).toEqual([]);
   });
 });
+
+describe(`rootfsPropagation${unable && ` (skipped: ${unable})`}`, () => {
+  it("is the container's root's own at the end", async () => {
+    await using ground = new Ground();
+    for (const [propagation, field] of [
+      ["shared", / \/ [^-]*shared:/],
+      ["rshared", / \/ [^-]*shared:/],
+      ["unbindable", / \/ [^-]*unbindable/],
+    ] as const) {
+      const { out, err } = await ground.run(
+        "grep ' / / \\| / rw\\| / ro' /proc/self/mountinfo | head -1",
+        (config) => {
+          config.linux!.rootfsPropagation = propagation;
+        },
+      );
+      expect(err).toBe("");
+      expect(out).toMatch(field);
+    }
+    expect(ground.leftovers()).toEqual([]);
+  });
+});

@@ -87,8 +87,8 @@ export function foreignStdio(uid: number, terminal: boolean): number[] {
   });
 }
 
-/** The mount that a path lies on, when it is shared with peers. */
-export function sharedParent(path: string): string | undefined {
+/** The mount that a path lies on, when it will be shared once "/" has got the propagation `wanted` ("shared", "rshared"). */
+export function sharedParent(path: string, wanted: string): string | undefined {
   let best = "";
   let shared = false;
   for (const line of readText("/proc/self/mountinfo").split("\n")) {
@@ -99,7 +99,7 @@ export function sharedParent(path: string): string | undefined {
     best = mountpoint;
     shared = fields.slice(6, fields.indexOf("-")).some((field) => field.startsWith("shared:"));
   }
-  return shared ? best : undefined;
+  return shared || best === "/" || wanted === "rshared" ? best : undefined;
 }
 
 /** Where a security label for execve goes, or undefined when none is wanted or the module is off. Throws like runc. */

@@ -139,12 +139,13 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
   const duringCreate = [hooks.prestart, hooks.createRuntime, hooks.createContainer].some(
     (list) => list?.length,
   );
+  const propagation = config.linux?.rootfsPropagation ?? "";
   const plan = createPlan(config, {
     arch,
     id,
     fds,
     rootfs,
-    sharedParent: /^r?shared$/.test(config.linux?.rootfsPropagation ?? "") ? sharedParent(rootfs) : undefined,
+    sharedParent: propagation.endsWith("shared") ? sharedParent(rootfs, propagation) : undefined,
     cgroups,
     cgroupPaths,
     sourceKind: kindOf,

@@ -44,7 +44,9 @@ function madeMount(mount: Mount, options: MountOptions, rootfsPropagation: strin
     const recursive = options.recursiveBind || mount.type === "rbind";
     const made = bindMount(mount.source ?? "", { recursive, readonly: false });
     // A copy is a peer of what it is a copy of; in the container it is what the root's propagation makes of it.
-    const { type, recursive: below } = propagationOf(rootfsPropagation || "rslave")!;
+    const { type, recursive: below } = propagationOf(
+      (rootfsPropagation || "rslave").replace("unbindable", "private"),
+    )!;
     changeMount(made, { propagation: type }, below);
     return made;
   }

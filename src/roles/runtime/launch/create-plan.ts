@@ -25,7 +25,7 @@ import { OPEN_DIRECTORY } from "./open-flags.ts";
 import type { Outside, takeOutside } from "./outside.ts";
 import { addLateSeccomp, addProcess, closeOnExec, closeOthers, type ProcessFacts } from "./process.ts";
 import { execute } from "./program.ts";
-import { changeRoot, makeRootReadonly, moveRoot, pivotRoot, prepareRoot } from "./rootfs.ts";
+import { changeRoot, finishRoot, makeRootReadonly, moveRoot, pivotRoot, prepareRoot } from "./rootfs.ts";
 import { addSysctls } from "./sysctl.ts";
 
 /** What is known of the host and the request when the plan is made; nothing else is read, so tests need no root. */
@@ -155,6 +155,7 @@ export function createPlan(config: Config, facts: CreateFacts): Plan {
   if (config.domainname) setName(context, "setdomainname", config.domainname);
   for (const path of config.linux?.readonlyPaths ?? []) readonlyPath(context, path);
   for (const path of config.linux?.maskedPaths ?? []) maskPath(context, path, masks!);
+  if (ownMounts) finishRoot(context, config.linux?.rootfsPropagation);
 
   const process = config.process!;
   if (label && facts.execLabel) writeLabel(context, label, facts.execLabel.label);

@@ -125,7 +125,8 @@ export function addMount(context: Context, mount: Mount, kind: SourceKind, reado
   else if (ready) {
     openMountpoint(context, mount.destination, "directory", target, why);
     const { set, clear } = options.attributes;
-    if (set || clear) setAttributes(context, made, { set, clear }, false, why);
+    // What stands in for the kernel's own file system may be the host's, with more mounted below it.
+    if (set || clear) setAttributes(context, made, { set, clear }, true, why);
     attach(context, made, target, why);
   } else {
     const type = mount.type ?? "none";

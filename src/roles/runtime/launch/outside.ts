@@ -28,7 +28,7 @@ const OWNED_BY: Readonly<Record<string, { namespace: string; path: string }>> = 
 export function takeOutside(context: Context, config: Config, rootfs: string): Outside {
   const { plan } = context;
   const { linux = {}, mounts = [] } = config;
-  const propagation = propagationOf(linux.rootfsPropagation || "rslave")!;
+  const propagation = propagationOf((linux.rootfsPropagation || "rslave").replace("unbindable", "private"))!;
   const take = (path: string, recursive: boolean, why: string) => {
     const copy = plan.slot(`copy of ${path}`);
     cloneTree(context, path, recursive, copy, why);

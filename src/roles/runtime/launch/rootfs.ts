@@ -15,7 +15,8 @@ export function prepareRoot(
   taken: Slot | undefined,
 ): void {
   const { plan } = context;
-  const wanted = propagationOf(propagation || "rslave");
+  // Nothing could be bound any more from mounts that are unbindable: the root becomes that at the end (finishRoot).
+  const wanted = propagationOf((propagation || "rslave").replace("unbindable", "private"));
   const flags = wanted
     ? new Constant(
         wanted.type | (wanted.recursive ? MS_REC : 0),
@@ -61,6 +62,20 @@ function openOrRoot({ plan }: Context, path: string, base: Slot, why: string): v
   plan.place(barred);
   plan.call("openat", [AT_FDCWD, plan.string("/"), OPEN_DIRECTORY], { into: base, why });
   plan.place(open);
+}
+
+/** linux.rootfsPropagation for the container's own root, once all is mounted. config-linux.md#rootfs-mount-propagation */
+export function finishRoot(context: Context, propagation: string | undefined): void {
+  const wanted = propagationOf(propagation ?? "");
+  // A slave or private root is one already.
+  if (!wanted || !/shared|unbindable/.test(propagation ?? "")) return;
+  setAttributes(
+    context,
+    context.root,
+    { propagation: wanted.type, text: wanted.name },
+    wanted.recursive,
+    `setting the propagation of the rootfs to ${propagation}`,
+  );
 }
 
 /** Makes the root the root: pivot_root onto itself, then the old one goes in a single detach. man 2 pivot_root */
