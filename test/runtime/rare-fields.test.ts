@@ -191,6 +191,15 @@ describe(`the process${unable && ` (skipped: ${unable})`}`, () => {
     expect(out).toContain("3");
   });
 
+  it("of a variable that is given twice, the last one counts", async () => {
+    await using ground = new Ground();
+    ground.shell("sleep 100", (config) => {
+      config.process!.env = ["PATH=/nowhere", "A=1", "PATH=/bin", "A=2"];
+    });
+    await ground.ok("run", "-d", ground.id);
+    expect(await ground.ok("exec", "-e", "A=3", ground.id, "env")).toBe("PATH=/bin\nA=3\nHOME=/root\n");
+  });
+
   it("a hook that names no environment gets the caller's, and starts in the bundle", async () => {
     await using ground = new Ground();
     const told = join(ground.directory, "told");

@@ -31,8 +31,19 @@ export function homeOf(root: FdLike, uid: number): string {
   }
 }
 
-/** The environment with HOME in it. */
+/** The environment with HOME in it, and each name once: the last entry counts, as with runc, where getenv would find the first. */
 export function withHome(env: readonly string[], root: FdLike, uid: number): string[] {
-  if (env.some((entry) => entry.startsWith("HOME="))) return [...env];
-  return [...env, `HOME=${homeOf(root, uid)}`];
+  const seen = new Set<string>();
+  const kept: string[] = [];
+  for (let i = env.length - 1; i >= 0; i--) {
+    const entry = env[i]!;
+    const equals = entry.indexOf("=");
+    const name = equals < 0 ? entry : entry.slice(0, equals);
+    if (seen.has(name)) continue;
+    seen.add(name);
+    kept.push(entry);
+  }
+  kept.reverse();
+  if (!seen.has("HOME")) kept.push(`HOME=${homeOf(root, uid)}`);
+  return kept;
 }
