@@ -503,6 +503,21 @@ describe.skipIf(why !== undefined)(why ? `builds (skipped: ${why})` : "builds", 
       expect(error?.message).toContain(message);
     });
 
+    test.each([
+      ["buildargs=[]", "expected record"],
+      ["labels=1", "expected record"],
+      ["cachefrom={}", "expected array"],
+      ["memory=abc", "invalid syntax"],
+      ["shmsize=-1", "SHM size can not be less than 0"],
+      ["remote=foo", "is no URL"],
+      ["squash=1", "squash is only supported with experimental mode"],
+      ["isolation=hyperv", "unsupported isolation"],
+    ])("POST /build?%s", async (query, message) => {
+      const response = await call(`/build?${query}`, { method: "POST", body: context("FROM busybox") });
+      expect(response.status).toBe(400);
+      expect(await response.text()).toContain(message);
+    });
+
     test("a context that is no archive, or cut off, leaves nothing behind", async () => {
       expect((await build(Buffer.from("x".repeat(2000)))).error?.message).toContain(
         "Error processing tar file",

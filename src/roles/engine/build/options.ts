@@ -40,13 +40,16 @@ const ulimits = z
 function json<T extends z.ZodType>(c: RouteContext, name: string, schema: T): z.output<T> | undefined {
   const text = c.req.query(name);
   if (!text) return undefined;
+  const wrong = (why: string): Error => badRequest(`${name} is not valid JSON of the expected kind: ${why}`);
+  let value: unknown;
   try {
-    return schema.parse(JSON.parse(text));
+    value = JSON.parse(text);
   } catch (error) {
-    throw badRequest(
-      `${name} is not valid JSON of the expected kind: ${(error as Error).message.split("\n")[0]}`,
-    );
+    throw wrong((error as Error).message);
   }
+  const result = schema.safeParse(value);
+  if (!result.success) throw wrong(result.error.issues[0]!.message);
+  return result.data;
 }
 
 function readPlatform(text: string | undefined): PlatformSpec {
