@@ -546,6 +546,16 @@ describe.skipIf(why !== undefined)(why ? `builds (skipped: ${why})` : "builds", 
       expect((await engine.docker(["ps", "-aq"])).stdout).toBe("");
     });
 
+    test("an engine that is killed in the midst of a step leaves nothing of it", async () => {
+      const running = build(context("FROM busybox\nRUN sleep 1000")).catch(() => {});
+      await until("the step", async () => (await engine.docker(["ps", "-q"])).stdout.trim());
+      await engine.kill();
+      await running;
+      await engine.start();
+      expect((await engine.docker(["ps", "-aq"])).stdout).toBe("");
+      expect(existsSync(join(engine.dataRoot, "tmp", "builds"))).toBe(false);
+    });
+
     test("so does a client that goes away", async () => {
       const gone = new AbortController();
       const running = build(context("FROM busybox\nRUN sleep 1000"), {}, { signal: gone.signal }).catch(

@@ -5,6 +5,7 @@ import { configureLog, log } from "../../observe/log.ts";
 import { commit, version } from "../../version.ts";
 import type { Services } from "../../wire/containerd/services.ts";
 import { assembleEngine } from "./assemble.ts";
+import { clearLeftovers } from "./build/leftovers.ts";
 import { notifySystemd } from "./config/notify.ts";
 import { type Held, holdPidfile } from "./config/pidfile.ts";
 import { reloadConfig } from "./config/reload.ts";
@@ -61,6 +62,7 @@ async function bringUp(config: EngineConfig, parts: DaemonParts, shutdown: Abort
   log("info", "Loading containers: start.");
   await networks.start(await engine.containers.load());
   await engine.containers.resume();
+  await clearLeftovers(engine);
   log("info", "Loading containers: done.");
   log("info", "Docker daemon", { commit, "storage-driver": config.snapshotter, version });
   log("info", "Daemon has completed initialization");

@@ -10,6 +10,7 @@ import { applyTar } from "../../../store/tar/extract.ts";
 import { ApiError, badRequest, notImplemented } from "../errors.ts";
 import { uncompressed } from "./archive.ts";
 import { Ignore } from "./dockerignore.ts";
+import { buildsDirectory } from "./leftovers.ts";
 import type { BuildOptions } from "./options.ts";
 import { partsOf, readIn } from "./tree.ts";
 
@@ -23,14 +24,9 @@ export interface BuildContext extends Disposable {
 
 const IGNORE = ".dockerignore";
 
-let swept = false;
-
-/** A new directory for one build. What builds left that ended with an earlier engine goes first. */
+/** A new directory for one build. */
 function workDirectory(dataRoot: string): string {
-  const all = join(dataRoot, "tmp", "builds");
-  if (!swept) rmSync(all, { recursive: true, force: true });
-  swept = true;
-  const directory = join(all, randomUUID());
+  const directory = join(buildsDirectory(dataRoot), randomUUID());
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   return directory;
 }

@@ -15,6 +15,7 @@ import type { BuildArgs } from "./args.ts";
 import { DockerfileError } from "./dockerfile/error.ts";
 import type { InstructionOf } from "./dockerfile/instructions.ts";
 import { lookupIn } from "./dockerfile/words.ts";
+import { markContainer } from "./leftovers.ts";
 import { shellOf } from "./metadata.ts";
 import type { BuildOutput } from "./output.ts";
 import { runMounts } from "./run-mounts.ts";
@@ -143,6 +144,7 @@ export async function runStep(
     "ContainerConfig",
   );
   const { Id, Warnings } = await createContainer(room, request, { name: "" });
+  using _mark = markContainer(ground.context.scratch, Id);
   const container = room.registry.get(Id);
   for (const warning of Warnings) await ground.output.stdout(` ---> [Warning] ${warning}\n`);
   await ground.output.stdout(` ---> Running in ${short(Id)}\n`);
