@@ -1,6 +1,8 @@
 // Health, statistics, updates and changes of real containers.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { connect } from "node:net";
 import { type BusyboxEngine, busyboxEngine, noBusyboxEngine } from "../support/busybox-engine.ts";
 import { until } from "../support/process.ts";
 
@@ -193,5 +195,59 @@ describe.skipIf(why !== undefined)(why ? `container side (skipped: ${why})` : "c
     ]);
     await gone("fresh");
     await gone("changed");
+  });
+
+  test("a volume that is a mount: there while it is used, refused when it cannot be", async () => {
+    const create = (DriverOpts: object) => on.api("POST", "/volumes/create", { Name: "mounted", DriverOpts });
+    expect((await create({ type: "tmpfs" })).json.message).toBe(
+      'create mounted: missing required option: "device"',
+    );
+    expect((await create({ kind: "x" })).json.message).toBe('create mounted: invalid option: "kind"');
+    expect((await create({ type: "tmpfs", device: "tmpfs", o: "size=3m,uid=7" })).status).toBe(201);
+    const mounted = () =>
+      readFileSync(`/proc/${on.engine.pid()}/mountinfo`, "utf8").includes("/volumes/mounted/_data");
+    await on.run("user", ["sleep", "1000"], { HostConfig: { Binds: ["mounted:/data"] } });
+    expect(await exec("user", "sh", "-c", "stat -c %u /data; grep -c 'size=3072k' /proc/mounts")).toBe(
+      "7\n1\n",
+    );
+    expect(mounted()).toBe(true);
+    await gone("user");
+    expect(mounted()).toBe(false);
+    expect((await on.api("DELETE", "/volumes/mounted")).status).toBe(204);
+  });
+
+  test("logs of the local driver, with details", async () => {
+    await on.run("logged", ["sh", "-c", "echo one; echo two"], {
+      Labels: { tier: "a b" },
+      HostConfig: { LogConfig: { Type: "json-file", Config: { labels: "tier" } } },
+    });
+    await on.api("POST", "/containers/logged/wait");
+    const logs = await on.engine.docker(["logs", "--details", "logged"], { client: on.engine.clients[0]! });
+    expect(logs.stdout).toBe("tier=a+b one\ntier=a+b two\n");
+    await on.run("local", ["echo", "hello"], { HostConfig: { LogConfig: { Type: "local" } } });
+    await on.api("POST", "/containers/local/wait");
+    expect((await on.engine.docker(["logs", "local"])).stdout).toBe("hello\n");
+    expect((await inspect("local")).LogPath).toBe("");
+    for (const name of ["logged", "local"]) await gone(name);
+  });
+
+  test("attach by websocket", async () => {
+    await on.run("socket", ["cat"], { OpenStdin: true });
+    const socket = connect(on.engine.host.slice("unix://".length));
+    socket.write(
+      "GET /containers/socket/attach/ws?stream=1&stdin=1&stdout=1 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    );
+    const [head] = (await once(socket, "data")) as [Buffer];
+    // The example of RFC 6455 section 1.3.
+    expect(head.toString()).toContain("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    const text = Buffer.from("hello\n");
+    const frame = [0x82, 0x80 | text.length, 1, 2, 3, 4, ...text.map((byte, i) => byte ^ ((i & 3) + 1))];
+    // In two pieces, the first in the middle of the header.
+    socket.write(Buffer.from(frame.slice(0, 3)));
+    socket.write(Buffer.from(frame.slice(3)));
+    const [answer] = (await once(socket, "data")) as [Buffer];
+    expect(answer).toEqual(Buffer.from([0x82, text.length, ...text]));
+    socket.destroy();
+    await gone("socket");
   });
 });

@@ -1,8 +1,9 @@
 // The shim's command line, without containers.
 import { describe, expect, test } from "bun:test";
+import { mountArguments } from "../../ffi/mount-flags.ts";
 import { shimSocket } from "../../src/roles/shim/address.ts";
 import { parseFlags } from "../../src/roles/shim/flags.ts";
-import { mountArguments, shortened } from "../../src/roles/shim/rootfs.ts";
+import { shortened } from "../../src/roles/shim/rootfs.ts";
 import { childEnvironment, selfCommand } from "../../src/self.ts";
 import { decode, encode } from "../../src/wire/ttrpc/codec.ts";
 import { RuntimeInfo, RuntimeRequest } from "../../src/wire/ttrpc/messages/types.ts";

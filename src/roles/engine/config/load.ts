@@ -108,7 +108,7 @@ export function buildConfig(values: Values, configFile: string): EngineConfig {
   checkExecOptions(list("exec-opts"));
   const hosts = list("hosts");
   const logDriver = text("log-driver", "json-file");
-  if (!["json-file", "none"].includes(logDriver)) {
+  if (!["json-file", "local", "none"].includes(logDriver)) {
     throw new ConfigError(`logger: no log driver named '${logDriver}' is registered`);
   }
   const downloads = number("max-concurrent-downloads", 3);

@@ -1,9 +1,11 @@
 // POST /containers/{id}/attach
-import { conflict } from "../errors.ts";
+import type { Duplex } from "node:stream";
+import { badRequest, conflict } from "../errors.ts";
 import { type Hijack, MULTIPLEXED_STREAM, RAW_STREAM } from "../server/hijack.ts";
 import { boolean } from "../server/request.ts";
 import { serveAttach } from "../streams/attach.ts";
 import { DetachMatcher, parseDetachKeys } from "../streams/detach-keys.ts";
+import { acceptKey, websocketStream } from "../streams/websocket.ts";
 import type { Container } from "./container.ts";
 import { checkLogs, type LogsRequest, writeLogs } from "./logs.ts";
 import { containerEvent, type Room } from "./room.ts";
@@ -18,7 +20,38 @@ function checkAttach(container: Container): void {
 }
 
 /** Attaches the client's connection. Before the start too: then it sees every byte. */
-export async function attachContainer(room: Room, container: Container, hijack: Hijack): Promise<void> {
+export function attachContainer(room: Room, container: Container, hijack: Hijack): Promise<void> {
+  const raw = container.record.Config.Tty;
+  return attach(room, container, hijack, {
+    raw,
+    accept: () => hijack.accept(raw ? RAW_STREAM : MULTIPLEXED_STREAM),
+  });
+}
+
+/** GET /containers/{id}/attach/ws: the same as binary messages of a websocket, both outputs in one. */
+export async function attachWebsocket(room: Room, container: Container, hijack: Hijack): Promise<void> {
+  const { headers } = hijack.request;
+  const key = headers["sec-websocket-key"];
+  if (headers.upgrade?.toLowerCase() !== "websocket" || !key) throw badRequest("not a websocket handshake");
+  const offered = headers["sec-websocket-protocol"]?.split(",")[0]?.trim();
+  return attach(room, container, hijack, {
+    raw: true,
+    accept: () =>
+      websocketStream(
+        hijack.accept("", {
+          "Sec-WebSocket-Accept": acceptKey(key),
+          ...(offered ? { "Sec-WebSocket-Protocol": offered } : {}),
+        }),
+      ),
+  });
+}
+
+async function attach(
+  room: Room,
+  container: Container,
+  hijack: Hijack,
+  { raw, accept }: { raw: boolean; accept(): Duplex },
+): Promise<void> {
   const flag = (name: string): boolean => boolean(hijack.query.get(name));
   const keys = parseDetachKeys(hijack.query.get("detachKeys"));
   checkAttach(container);
@@ -27,10 +60,10 @@ export async function attachContainer(room: Room, container: Container, hijack: 
   const stdout = flag("stdout");
   const stderr = flag("stderr");
   const replay: LogsRequest | undefined = flag("logs")
-    ? { stdout, stderr, follow: false, timestamps: false, tail: "all", since: "", until: "" }
+    ? { stdout, stderr, follow: false, timestamps: false, details: false, tail: "all", since: "", until: "" }
     : undefined;
   if (replay) checkLogs(container, replay);
-  const connection = hijack.accept(terminal ? RAW_STREAM : MULTIPLEXED_STREAM);
+  const connection = accept();
   if (replay) {
     await writeLogs(
       container,
@@ -40,6 +73,7 @@ export async function attachContainer(room: Room, container: Container, hijack: 
           connection.write(bytes, (error) => (error ? reject(error) : resolve())),
         ),
       hijack.signal,
+      raw,
     );
   }
   if (!flag("stream")) {
@@ -59,7 +93,7 @@ export async function attachContainer(room: Room, container: Container, hijack: 
       stdin,
       stdout,
       stderr,
-      raw: terminal,
+      raw,
       ...(stdin && terminal ? { detach: new DetachMatcher(keys) } : {}),
       inputEnds: inputOnce,
       closeInput: async () => {

@@ -60,7 +60,12 @@ export class Container {
   }
 
   get logs(): boolean {
-    return this.host.LogConfig.Type === "json-file";
+    return this.logPath !== "";
+  }
+
+  /** Where the log is; "" for a driver that keeps none. The local driver's has the json-file's format, too. */
+  get logPath(): string {
+    return this.host.LogConfig.Type === "local" ? this.file("local-logs/container.log") : this.record.LogPath;
   }
 
   #newStreams(): ProcessStreams {

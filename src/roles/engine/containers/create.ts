@@ -1,6 +1,6 @@
 // POST /containers/create: checks everything, then makes the directory, the snapshot and the record, in an order that a
 // crash cannot turn into half a container: without config.v2.json, which comes last, the next start of the engine clears it all.
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { hostname as ownHostname } from "node:os";
 import { join } from "node:path";
 import { log } from "../../../observe/log.ts";
@@ -166,6 +166,7 @@ async function make(room: Room, making: Making): Promise<Container> {
       HostsPath: join(places.directory, "hosts"),
       ResolvConfPath: join(places.directory, "resolv.conf"),
     });
+    if (host.LogConfig.Type === "local") mkdirSync(join(places.directory, "local-logs"), { mode: 0o700 });
     disk.saveHost(id, host);
     disk.save(record);
     return new Container(record, host, places);

@@ -13,7 +13,7 @@ class EngineLog implements Attached {
   #failed = false;
 
   constructor(private readonly container: Container) {
-    this.#file = new JsonLog(container.record.LogPath, logLimits(container));
+    this.#file = new JsonLog(container.logPath, logLimits(container));
   }
 
   wants(): boolean {

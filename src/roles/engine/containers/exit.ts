@@ -14,6 +14,7 @@ import { unmountSharedShm } from "./shareable-shm.ts";
 import { launch } from "./start.ts";
 import type { ExitInfo } from "./state.ts";
 import { fromGoTime } from "./time.ts";
+import { releaseMounts } from "./volumes.ts";
 
 /** A client that takes nothing for so long no longer keeps the task of a container that has ended. */
 const DRAIN_LIMIT = 60_000;
@@ -61,6 +62,7 @@ export async function ended(room: Room, container: Container, exit: ExitInfo): P
   await Promise.race([container.released, Bun.sleep(2000)]);
   if (delay === undefined) {
     state.setStopped(info);
+    releaseMounts(room, container);
     persist(room, container);
     if (container.host.AutoRemove && !room.stopping) removeLater(room, container);
     return;

@@ -15,7 +15,7 @@ import { checkLogOptions } from "./log-options.ts";
 import { portRequests } from "./ports.ts";
 
 const MINIMUM_MEMORY = 6 << 20;
-const LOG_DRIVERS: ReadonlySet<string> = new Set(["json-file", "none"]);
+const LOG_DRIVERS: ReadonlySet<string> = new Set(["json-file", "local", "none"]);
 
 function checkMemory(host: Resources, update: boolean): void {
   if (host.Memory !== 0 && host.Memory < MINIMUM_MEMORY) {

@@ -11,7 +11,7 @@ import { ExecStore } from "../exec/store.ts";
 import { stopWatching } from "../health/monitor.ts";
 import type { HijackRoute } from "../server/hijack.ts";
 import { Filters } from "../server/request.ts";
-import { attachContainer } from "./attach.ts";
+import { attachContainer, attachWebsocket } from "./attach.ts";
 import { ContainerDisk } from "./disk.ts";
 import { killHard, sendSignal, stopSignal, untilStopped } from "./kill.ts";
 import { listContainers } from "./list.ts";
@@ -138,6 +138,14 @@ export const hijackRoutes: readonly HijackRoute[] = [
     handle: async (engine, hijack) => {
       const room = roomOf(engine);
       await attachContainer(room, room.registry.get(hijack.params["id"]!), hijack);
+    },
+  },
+  {
+    method: "GET",
+    path: "/containers/:id/attach/ws",
+    handle: async (engine, hijack) => {
+      const room = roomOf(engine);
+      await attachWebsocket(room, room.registry.get(hijack.params["id"]!), hijack);
     },
   },
   {

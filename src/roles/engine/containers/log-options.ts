@@ -12,7 +12,15 @@ export function parseSize(text: string): number {
   return Math.trunc(Number(match[1]) * UNITS[match[2]!.toLowerCase()]!);
 }
 
-const KNOWN: ReadonlySet<string> = new Set([
+/** What a log may grow to when nobody said anything. docker's json-file has no end; ours has. */
+const DEFAULTS: Readonly<Record<string, { size: string; files: string }>> = {
+  "json-file": { size: "100m", files: "3" },
+  local: { size: "20m", files: "5" },
+};
+
+const LOCAL: ReadonlySet<string> = new Set(["max-size", "max-file", "compress", "mode", "max-buffer-size"]);
+
+const JSON_FILE: ReadonlySet<string> = new Set([
   "max-size",
   "max-file",
   "compress",
@@ -27,15 +35,16 @@ const KNOWN: ReadonlySet<string> = new Set([
 
 /** Refuses options that json-file does not know, with docker's words. */
 export function checkLogOptions(driver: string, options: Readonly<Record<string, string>>): void {
-  if (driver !== "json-file") return;
+  if (driver !== "json-file" && driver !== "local") return;
+  const known = driver === "local" ? LOCAL : JSON_FILE;
   for (const name of Object.keys(options)) {
-    if (!KNOWN.has(name)) throw badRequest(`unknown log opt '${name}' for json-file log driver`);
+    if (!known.has(name)) throw badRequest(`unknown log opt '${name}' for ${driver} log driver`);
   }
   if (options["max-size"] !== undefined) parseSize(options["max-size"]);
   const files = options["max-file"];
   if (files !== undefined) {
     if (!/^\d+$/.test(files) || Number(files) < 1) throw badRequest("max-file cannot be less than 1");
-    if (Number(files) > 1 && options["max-size"] === undefined) {
+    if (Number(files) > 1 && options["max-size"] === undefined && driver === "json-file") {
       throw badRequest("max-file cannot be set without max-size");
     }
   }
@@ -43,8 +52,14 @@ export function checkLogOptions(driver: string, options: Readonly<Record<string,
 
 /** When the log is rotated. */
 export function logLimits(container: Container): { maxSize: number; maxFile: number } {
-  const options = container.host.LogConfig.Config;
-  return { maxSize: parseSize(options["max-size"] ?? "-1"), maxFile: Number(options["max-file"] ?? "1") };
+  const { Type, Config: options } = container.host.LogConfig;
+  const { size, files } = DEFAULTS[Type] ?? DEFAULTS["json-file"]!;
+  const maxSize = options["max-size"];
+  return {
+    maxSize: parseSize(maxSize ?? size),
+    // A size without a count is one file for json-file, as docker has it.
+    maxFile: Number(options["max-file"] ?? (maxSize !== undefined && Type === "json-file" ? "1" : files)),
+  };
 }
 
 /** What our shim is told; nothing when the container has no log. */
@@ -53,7 +68,7 @@ export function logAnnotations(container: Container): Record<string, string> {
   const { maxSize, maxFile } = logLimits(container);
   return {
     "bunker.log.driver": "json-file",
-    "bunker.log.path": container.record.LogPath,
+    "bunker.log.path": container.logPath,
     "bunker.log.max-size": String(maxSize),
     "bunker.log.max-file": String(maxFile),
   };

@@ -10,6 +10,8 @@ export interface LogsRequest {
   stderr: boolean;
   follow: boolean;
   timestamps: boolean;
+  /** Labels and variables that the log options name, before each line. */
+  details: boolean;
   /** "all" or a number. */
   tail: string;
   /** Unix time with fraction, or RFC 3339; "" and "0" are none. */
@@ -36,9 +38,38 @@ function fixedTime(time: string): string {
   return `${second}.${fraction.padEnd(9, "0")}Z`;
 }
 
-function render(lines: readonly LogLine[], raw: boolean, timestamps: boolean): Uint8Array {
+/** `details` of a container: "a=b,c=d", escaped as Go's url.QueryEscape does. moby: daemon/logger/loginfo.go ExtraAttributes */
+export function logDetails(container: Container): string {
+  const options = container.host.LogConfig.Config;
+  const { Labels, Env } = container.record.Config;
+  const env = Object.fromEntries(
+    (Env ?? []).map((entry) => [entry.split("=", 1)[0]!, entry.replace(/^[^=]*=?/, "")]),
+  );
+  const found: Record<string, string> = {};
+  const take = (
+    from: Readonly<Record<string, string>>,
+    names: string | undefined,
+    pattern: string | undefined,
+  ): void => {
+    const wanted = new Set(names?.split(",") ?? []);
+    const expression = pattern ? new RegExp(pattern) : undefined;
+    for (const [name, value] of Object.entries(from)) {
+      if (wanted.has(name) || expression?.test(name)) found[name] = value;
+    }
+  };
+  take(Labels ?? {}, options["labels"], options["labels-regex"]);
+  take(env, options["env"], options["env-regex"]);
+  const queryEscape = (text: string): string => encodeURIComponent(text).replaceAll("%20", "+");
+  return Object.keys(found)
+    .sort()
+    .map((name) => `${queryEscape(name)}=${queryEscape(found[name]!)}`)
+    .join(",");
+}
+
+function render(lines: readonly LogLine[], raw: boolean, timestamps: boolean, details?: string): Uint8Array {
   const parts = lines.map(({ stream, time, line }) => {
-    const bytes = timestamps ? Buffer.concat([Buffer.from(`${fixedTime(time)} `), line]) : line;
+    const prefix = `${timestamps ? `${fixedTime(time)} ` : ""}${details === undefined ? "" : `${details} `}`;
+    const bytes = prefix === "" ? line : Buffer.concat([Buffer.from(prefix), line]);
     return raw ? bytes : frame(stream, bytes);
   });
   return Buffer.concat(parts);
@@ -60,8 +91,8 @@ export async function writeLogs(
   request: LogsRequest,
   write: (bytes: Uint8Array) => Promise<void>,
   signal: AbortSignal,
+  raw = container.record.Config.Tty,
 ): Promise<void> {
-  const raw = container.record.Config.Tty;
   const ended = new AbortController();
   const follow = request.follow && container.state.running;
   if (follow) {
@@ -70,7 +101,7 @@ export async function writeLogs(
       () => {},
     );
   }
-  const batches = readLogBatches(container.record.LogPath, {
+  const batches = readLogBatches(container.logPath, {
     stdout: request.stdout,
     stderr: request.stderr,
     follow,
@@ -80,5 +111,6 @@ export async function writeLogs(
     signal,
     ended: ended.signal,
   });
-  for await (const lines of batches) await write(render(lines, raw, request.timestamps));
+  const details = request.details ? logDetails(container) : undefined;
+  for await (const lines of batches) await write(render(lines, raw, request.timestamps, details));
 }

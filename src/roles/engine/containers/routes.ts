@@ -44,6 +44,7 @@ function logsRequest(c: RouteContext): LogsRequest {
     stderr: boolean(query("stderr")),
     follow: boolean(query("follow")),
     timestamps: boolean(query("timestamps")),
+    details: boolean(query("details")),
     tail: query("tail") || "all",
     since: query("since"),
     until: query("until"),
@@ -181,15 +182,9 @@ export function containerRoutes(engine: Engine): Hono<RouteEnv> {
     const body = await readBody(c, containerUpdate, "UpdateConfig");
     return c.json(await updateContainer(room(), container(c), body));
   });
-  // Said to be missing, so that nobody takes an empty answer for the truth.
-  const missing: [method: "get" | "post", path: string, what: string][] = [
-    ["get", "attach/ws", "websocket attach"],
-  ];
-  for (const [method, path, what] of missing) {
-    app[method](`/containers/:id/${path}`, (c) => {
-      container(c);
-      throw notImplemented(`${what} is not implemented`);
-    });
-  }
+  app.get("/containers/:id/attach/ws", (c) => {
+    container(c);
+    throw badRequest("not a websocket handshake");
+  });
   return app;
 }

@@ -26,7 +26,7 @@ import { openRootfs, readInRoot } from "./rootfs.ts";
 import { mountSharedShm, unmountSharedShm } from "./shareable-shm.ts";
 import { startFailure } from "./start-error.ts";
 import { goNow } from "./time.ts";
-import { prepareMounts } from "./volumes.ts";
+import { prepareMounts, releaseMounts } from "./volumes.ts";
 import { watchExit } from "./watch.ts";
 
 const ARCH = process.arch === "arm64" ? "arm64" : "amd64";
@@ -213,4 +213,5 @@ async function undo(room: Room, container: Container): Promise<void> {
   await quietly("container record", containers.delete(engine.namespace, container.id));
   await releaseNetworks(room, container);
   unmountSharedShm(container);
+  releaseMounts(room, container);
 }

@@ -36,6 +36,7 @@ export async function prepareMounts(room: Room, container: Container, rootfs: Fd
       // Removed by hand since the container was made: made again, as docker does.
       const volume = room.engine.volumes.create({ name: mount.Name, driver: mount.Driver || "local" });
       mount.Source = volume.mountpoint;
+      room.engine.volumes.mount(volume.name);
       if (isEmptyVolume(mount)) await fill(mount, rootfs);
     } else if (mount.Type === "bind" && mount.CreateSource) createSource(mount.Source);
   }
@@ -71,6 +72,22 @@ async function fill(mount: StoredMount, rootfs: Fd): Promise<void> {
       `failed to copy ${mount.Destination} of the image to volume ${mount.Name}: ${(error as Error).message}`,
       { cause: error },
     );
+  }
+}
+
+/** The container's run is over: volumes that are mounts go when nobody else who runs has them. */
+export function releaseMounts(room: Room, container: Container): void {
+  for (const mount of Object.values(container.record.MountPoints)) {
+    if (mount.Type !== "volume") continue;
+    const others = room.engine.containers
+      .usingVolume(mount.Name)
+      .some((id) => id !== container.id && room.registry.get(id).state.running);
+    if (others) continue;
+    try {
+      room.engine.volumes.unmount(mount.Name);
+    } catch (error) {
+      log("error", "volume cannot be unmounted", { volume: mount.Name, error });
+    }
   }
 }
 

@@ -116,12 +116,12 @@ export async function serveHijack(
           throw error;
         }
       },
-      accept(mediaType): Duplex {
+      accept(mediaType, more = {}): Duplex {
         if (accepted) throw new Error("hijacked connection accepted twice");
         accepted = true;
         const rest = Buffer.concat([source.detach(), withoutLastChunk(request, body.rest)]);
         const upgrade = request.headers.upgrade;
-        const fields = { ...headers, "Content-Type": mediaType };
+        const fields = { ...headers, ...(mediaType ? { "Content-Type": mediaType } : {}), ...more };
         socket.write(
           upgrade === undefined
             ? head(200, "OK", fields)

@@ -17,7 +17,7 @@ export interface Hijack {
    * Answers the head — "101 UPGRADED" when the client asked for an upgrade, else "200 OK" — and gives the raw connection.
    * Its readable side ends at the client's half-close; what came behind the head is in it already. Call it once.
    */
-  accept(mediaType: string): Duplex;
+  accept(mediaType: string, fields?: Readonly<Record<string, string>>): Duplex;
   /** For a refusal or an answer without a stream (exec start with Detach): an ordinary response. */
   respond(status: number, body?: unknown): void;
   /** Fires when the client's connection is gone in both directions. */
@@ -25,7 +25,7 @@ export interface Hijack {
 }
 
 export interface HijackRoute {
-  method: "POST";
+  method: "POST" | "GET";
   /** hono's notation: "/containers/:id/attach". */
   path: string;
   handle(engine: Engine, hijack: Hijack): Promise<void>;

@@ -107,7 +107,7 @@ export async function systemInfo(engine: Engine): Promise<SystemInfo> {
       Volume: ["local"],
       Network: [...new Set(engine.networks.list().map((network) => network.driver))].sort(),
       Authorization: null,
-      Log: ["json-file", "none"],
+      Log: ["json-file", "local", "none"],
     },
     ...cgroups,
     IPv4Forwarding: ipv4Forwarding(),

@@ -7,6 +7,7 @@ import { log } from "../../../observe/log.ts";
 import { syncDirectory, writeAtomic } from "../../../store/atomic.ts";
 import { badRequest, conflict, notFound } from "../errors.ts";
 import type { EventBus } from "../system/events.ts";
+import { checkMountOptions, isMountVolume, mountVolume, unmountVolume } from "./mount.ts";
 import type { Volume, VolumeCreate, VolumeStore } from "./store.ts";
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
@@ -59,11 +60,7 @@ class LocalVolumes implements VolumeStore {
       );
     }
     const options = request.options ?? {};
-    if (Object.keys(options).length > 0) {
-      throw badRequest(
-        `create ${request.name ?? ""}: options of the local driver (${Object.keys(options).join(", ")}) are not implemented`,
-      );
-    }
+    checkMountOptions(request.name ?? "", options);
     const anonymous = !request.name;
     const name = request.name || randomBytes(32).toString("hex");
     checkName(name);
@@ -92,6 +89,16 @@ class LocalVolumes implements VolumeStore {
     return volume;
   }
 
+  mount(name: string): void {
+    const volume = this.get(name);
+    if (isMountVolume(volume.options)) mountVolume(volume);
+  }
+
+  unmount(name: string): void {
+    const volume = this.#volumes.get(name);
+    if (volume && isMountVolume(volume.options)) unmountVolume(volume);
+  }
+
   async remove(name: string, options: { force?: boolean } = {}): Promise<void> {
     const volume = this.#volumes.get(name);
     if (!volume) {
@@ -102,6 +109,7 @@ class LocalVolumes implements VolumeStore {
     if (users.length > 0) {
       throw conflict(`remove ${name}: volume is in use - [${users.join(", ")}]`);
     }
+    this.unmount(name);
     this.#volumes.delete(name);
     const aside = join(this.root, `.removing-${name}`);
     renameSync(join(this.root, name), aside);

@@ -26,6 +26,10 @@ export interface VolumeStore {
   get(name: string): Volume;
   /** Makes it, or returns the one of that name. ApiError 400 on a bad name, driver or option; 409 when it exists with other options. */
   create(request: VolumeCreate): Volume;
+  /** Before a container uses it: mounts what its options name (type, o, device), once. ApiError 500 in docker's words. */
+  mount(name: string): void;
+  /** No container that runs uses it any more. */
+  unmount(name: string): void;
   /** ApiError 404; 409 while a container uses it. */
   remove(name: string, options?: { force?: boolean }): Promise<void>;
 }
