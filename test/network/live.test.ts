@@ -323,6 +323,27 @@ describe.skipIf(why !== undefined)(why ? `live networks (skipped: ${why})` : "li
     await inside("nft", "delete table ip filter");
   });
 
+  test("macvlan: containers on the host's link, with names, seen by a neighbour; joined and left while they run", async () => {
+    const ip = (...args: string[]) => must(["ip", "-n", netns.name, ...args]);
+    await ip("link", "add", "lan0", "type", "veth", "peer", "name", "lan1");
+    await ip("address", "add", "10.70.0.1/24", "dev", "lan1");
+    for (const name of ["lan0", "lan1"]) await ip("link", "set", name, "up");
+    const options = ["--subnet", "10.70.0.0/24", "--gateway", "10.70.0.1", "-o", "parent=lan0"];
+    await docker("network", "create", "-d", "macvlan", ...options, "outer");
+    await start("one", "--network", "outer", "--ip", "10.70.0.9");
+    await start("two", "--network", "outer");
+    expect(await lookup("two", "one")).toEqual(["10.70.0.9"]);
+    expect(await docker("exec", "two", "ping", "-c1", "-W5", "one")).toContain("1 packets received");
+    expect(await docker("exec", "two", "ping", "-c1", "-W5", "10.70.0.1")).toContain("1 packets received");
+    await docker("network", "disconnect", "outer", "two");
+    expect(await docker("exec", "two", "ip", "-o", "link")).not.toContain("eth0");
+    await docker("network", "connect", "outer", "two");
+    expect(await docker("exec", "two", "ping", "-c1", "-W5", "one")).toContain("1 packets received");
+    expect(await refused("network", "create", "-d", "macvlan", "-o", "parent=none0", "nowhere")).toContain(
+      "none0",
+    );
+  });
+
   test("config-only networks, filters, prune, and what create prints", async () => {
     await docker("network", "create", "--config-only", "--subnet", "10.63.0.0/24", "settings");
     const id = await docker("network", "create", "--config-from", "settings", "--label", "a=b", "real").catch(

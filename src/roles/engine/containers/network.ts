@@ -25,10 +25,11 @@ export function askedNetworks(
   asked: Readonly<Record<string, EndpointSettings>>,
 ): Record<string, EndpointSettings> {
   const nameOf = (key: string): string => {
+    const wanted = key === "default" ? "bridge" : key;
     try {
-      return networks.get(key === "default" ? "bridge" : key).name;
+      return networks.get(wanted).name;
     } catch {
-      return key;
+      return wanted;
     }
   };
   if (mode === "host" || mode === "none" || mode.startsWith("container:")) return {};

@@ -5,20 +5,13 @@ import { isErrno } from "../../../../ffi/errno.ts";
 import type { Fd } from "../../../../ffi/fd.ts";
 import { open } from "../../../../ffi/file.ts";
 import { newAddress } from "../../../../ffi/netlink/route/address.ts";
-import {
-  deleteLink,
-  findLink,
-  newStacked,
-  newVeth,
-  setBridgePort,
-  setLink,
-} from "../../../../ffi/netlink/route/link.ts";
+import { deleteLink, findLink, newVeth, setBridgePort, setLink } from "../../../../ffi/netlink/route/link.ts";
 import { forgetForwarding, forgetNeighbour } from "../../../../ffi/netlink/route/neighbour.ts";
 import { replaceDefaultRoute } from "../../../../ffi/netlink/route/route.ts";
 import { NetlinkSocket } from "../../../../ffi/netlink/socket.ts";
 import { inNetns } from "../../../../ffi/netns.ts";
 import { type Address, addressBytes, broadcastOf, type Subnet } from "./address.ts";
-import type { StackedKind } from "./parent.ts";
+import { makeStacked, type StackedKind } from "./parent.ts";
 
 /** How a container's packets leave: by a gateway, or (a family alone) everything is on the link. */
 export type Way = Address | 4 | 6;
@@ -107,7 +100,7 @@ function makeDevice(
   { device, name, mac, mtu }: ContainerInterface,
 ): void {
   if (device.kind === "stacked") {
-    socket.request(newStacked({ name, parent: device.parent, netns: namespace, mac, mtu, kind: device.how }));
+    makeStacked(socket, { name, parent: device.parent, netns: namespace, mac, mtu, kind: device.how });
     return;
   }
   const { hostName, bridge, icc } = device;

@@ -11,7 +11,7 @@ import {
   MACVLAN_MODE_VEPA,
 } from "../../../../ffi/constants/rtnetlink.ts";
 import { isErrno } from "../../../../ffi/errno.ts";
-import { findLink, newStacked, setLink } from "../../../../ffi/netlink/route/link.ts";
+import { findLink, newStacked, type StackedRequest, setLink } from "../../../../ffi/netlink/route/link.ts";
 import type { NetlinkSocket } from "../../../../ffi/netlink/socket.ts";
 import type { PlanContext } from "./request.ts";
 import type { StoredNetwork } from "./store.ts";
@@ -43,6 +43,29 @@ function chosen(table: Readonly<Record<string, number>>, value: string, what: st
 }
 
 export type StackedKind = { type: "macvlan"; mode: number } | { type: "ipvlan"; mode: number; flags: number };
+
+const CONFIGURATION: Readonly<Record<string, string>> = {
+  macvlan: "CONFIG_MACVLAN",
+  ipvlan: "CONFIG_IPVLAN",
+  vlan: "CONFIG_VLAN_8021Q",
+  dummy: "CONFIG_DUMMY",
+};
+
+/** Makes the device. Throws NetworkError 501 where the kernel has no such thing. */
+export function makeStacked(socket: NetlinkSocket, request: StackedRequest): void {
+  try {
+    socket.request(newStacked(request));
+  } catch (error) {
+    if (!isErrno(error, "EOPNOTSUPP")) throw error;
+    const { type } = request.kind;
+    const hint = type === "dummy" ? "; name an interface with -o parent=NAME" : "";
+    throw new NetworkError(
+      `this kernel has no ${type} devices (${CONFIGURATION[type]} is off, or its module is not loaded)${hint}`,
+      501,
+      { cause: error },
+    );
+  }
+}
 
 /** What a container's interface on the network is, by the network's options. Throws NetworkError 400. */
 export function stackedKind(
@@ -98,14 +121,12 @@ export function ensureParent(socket: NetlinkSocket, parent: Parent, alias: strin
   const vlan = parent.made === "vlan" ? vlanOf(parent.name) : undefined;
   const below = vlan && findLink(socket, vlan.below);
   if (vlan && !below) throw new Error(`the parent interface ${vlan.below} does not exist`);
-  socket.request(
-    newStacked({
-      name: parent.name,
-      parent: below?.index,
-      kind: vlan ? { type: "vlan", id: vlan.id } : { type: "dummy" },
-      up: true,
-    }),
-  );
+  makeStacked(socket, {
+    name: parent.name,
+    parent: below?.index,
+    kind: vlan ? { type: "vlan", id: vlan.id } : { type: "dummy" },
+    up: true,
+  });
   const link = findLink(socket, parent.name);
   if (!link) throw new Error(`interface ${parent.name} vanished while it was made`);
   socket.request(setLink(link.index, { alias }));
