@@ -79,6 +79,7 @@ export const NR = {
   sched_getaffinity: 123,
   sched_yield: 124,
   kill: 129,
+  rt_sigaction: 134,
   rt_sigprocmask: 135,
   setpriority: 140,
   getpriority: 141,

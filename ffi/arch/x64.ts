@@ -8,6 +8,7 @@ export const NR = {
   mmap: 9,
   mprotect: 10,
   munmap: 11,
+  rt_sigaction: 13,
   rt_sigprocmask: 14,
   ioctl: 16,
   sched_yield: 24,

@@ -1,5 +1,6 @@
 // Who ended, and how: SIGCHLD → wait4(-1) → whoever waits for that pid. The shim is subreaper, so it reaps everything.
 import { type Reaped, reap } from "../../../ffi/wait.ts";
+import { touch } from "./activity.ts";
 
 export interface Exit {
   exitStatus: number;
@@ -19,6 +20,7 @@ export class Exits {
 
   /** Reaps all that have ended. */
   collect(): void {
+    touch();
     for (let ended: Reaped | undefined = reap(); ended; ended = reap()) {
       const exit = { exitStatus: ended.exitStatus, exitedAt: performance.timeOrigin + performance.now() };
       const claim = this.#claims.get(ended.pid);
@@ -27,6 +29,11 @@ export class Exits {
         claim(exit);
       } else if (this.#starts > 0) this.#unclaimed.set(ended.pid, exit);
     }
+  }
+
+  /** Nothing is being started. */
+  get idle(): boolean {
+    return this.#starts === 0;
   }
 
   /** Runs what starts processes: those that end before `claim` knows their pid are remembered meanwhile. */

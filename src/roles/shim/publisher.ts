@@ -1,10 +1,11 @@
 // Events to containerd over ttrpc, in order, kept while containerd is away and sent again until it took them.
 import { log } from "../../observe/log.ts";
 import { ServiceError } from "../../wire/containerd/services.ts";
+import { touch } from "./activity.ts";
 import { TtrpcClient } from "../../wire/ttrpc/client.ts";
-import { encode, type Init } from "../../wire/ttrpc/codec.ts";
+import { decode, encode, type Init } from "../../wire/ttrpc/codec.ts";
 import { Events, TOPICS, type Topic } from "../../wire/ttrpc/messages/events.ts";
-import type { Envelope } from "../../wire/ttrpc/messages/types.ts";
+import { Envelope } from "../../wire/ttrpc/messages/types.ts";
 import { timestamp } from "../../wire/ttrpc/messages/well-known.ts";
 
 interface Queued {
@@ -13,17 +14,24 @@ interface Queued {
   refusals: number;
 }
 
+/** Events in another process's hands, in order. */
+export type SavedEvents = { topic: Topic; refusals: number; envelope: Uint8Array }[];
+
 /** Beyond this many waiting events those that are no exits are dropped, oldest first. */
 const MAX_QUEUED = 8192;
 /** An event that containerd itself refuses (not: is away) is given up after so many times. */
 const MAX_REFUSALS = 5;
 const TIMEOUT = 5000;
+/** Milliseconds between two tries at the most. */
+const MAX_PAUSE = 2000;
 
 export class Publisher {
   #queue: Queued[] = [];
   #client: TtrpcClient | undefined;
   #sending: Promise<void> | undefined;
   #wake: (() => void) | undefined;
+  /** Milliseconds until the next try, while one is waited for; 0: an event is on its way, or none waits. */
+  #pausing = 0;
 
   constructor(
     private readonly namespace: string,
@@ -47,9 +55,31 @@ export class Publisher {
       const drop = this.#queue.findIndex((each) => each.topic !== "/tasks/exit");
       if (drop >= 0) this.#queue.splice(drop, 1);
     }
+    this.#begin();
+  }
+
+  #begin(): void {
     this.#sending ??= this.#send().finally(() => {
       this.#sending = undefined;
+      touch();
     });
+  }
+
+  /** For another process to go on with; undefined while events are on their way. */
+  save(): SavedEvents | undefined {
+    // containerd has been away for a while: that need not keep anybody awake.
+    if (this.#queue.length > 0 && this.#pausing < MAX_PAUSE) return undefined;
+    return this.#queue.map(({ topic, refusals, envelope }) => ({
+      topic,
+      refusals,
+      envelope: encode(Envelope, envelope),
+    }));
+  }
+
+  restore(saved: SavedEvents): void {
+    for (const { topic, refusals, envelope } of saved)
+      this.#queue.push({ topic, refusals, envelope: decode(Envelope, envelope) });
+    if (saved.length > 0) this.#begin();
   }
 
   async #send(): Promise<void> {
@@ -68,6 +98,7 @@ export class Publisher {
           log("error", "event was refused", { topic: first.topic, error });
           this.#remove(first);
         }
+        this.#pausing = pause;
         await new Promise<void>((resolve) => {
           const timer = setTimeout(resolve, pause);
           this.#wake = () => {
@@ -75,7 +106,8 @@ export class Publisher {
             resolve();
           };
         });
-        pause = Math.min(pause * 2, 2000);
+        this.#pausing = 0;
+        pause = Math.min(pause * 2, MAX_PAUSE);
       }
     }
   }

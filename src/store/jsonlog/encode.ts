@@ -34,16 +34,17 @@ function cut(bytes: Uint8Array, from: number): number {
 
 /** One stream's bytes into entries. Holds the unfinished last line (at most MAX_LINE bytes). */
 export class LineEncoder {
-  #rest: Uint8Array = new Uint8Array();
+  #rest: Uint8Array;
   #between: string;
 
-  constructor(stream: string) {
+  constructor(stream: string, rest: Uint8Array = new Uint8Array()) {
+    this.#rest = rest;
     this.#between = `","stream":"${stream}","time":"`;
   }
 
   /** Bytes held back because their line has not ended. */
-  get held(): number {
-    return this.#rest.length;
+  get rest(): Uint8Array {
+    return this.#rest;
   }
 
   /** The entries that `chunk` completes, ready to be appended to the file; "" when it completes none. */

@@ -16,6 +16,16 @@ export interface JsonLogOptions {
 
 const NEWLINE = 10;
 
+/** An open log in another process's hands. */
+export interface SavedJsonLog {
+  path: string;
+  options: JsonLogOptions;
+  fd: number;
+  torn: boolean;
+  /** Unfinished lines. */
+  rest: Record<LogStream, Uint8Array>;
+}
+
 export class JsonLog {
   #fd: number;
   #size = 0;
@@ -33,16 +43,38 @@ export class JsonLog {
   /** Opens (creates) the file. A line that a crash cut short is ended, so that it stays one bad line. */
   constructor(
     readonly path: string,
-    options: JsonLogOptions = {},
+    private readonly options: JsonLogOptions = {},
+    saved?: SavedJsonLog,
   ) {
     this.#maxSize = options.maxSize ?? -1;
     this.#maxFile = Math.max(1, options.maxFile ?? 1);
     this.#mode = options.mode ?? 0o640;
+    if (saved) {
+      this.#fd = saved.fd;
+      this.#size = saved.fd < 0 ? 0 : fstatSync(saved.fd).size;
+      this.#torn = saved.torn;
+      for (const stream of ["stdout", "stderr"] as const)
+        this.#encoders[stream] = new LineEncoder(stream, saved.rest[stream]);
+      return;
+    }
     mkdirSync(dirname(path), { recursive: true, mode: 0o710 });
     this.#fd = this.#open();
     const last = new Uint8Array(1);
     if (this.#size > 0 && readSync(this.#fd, last, 0, 1, this.#size - 1) === 1 && last[0] !== NEWLINE)
       this.#append(new Uint8Array([NEWLINE]));
+  }
+
+  /** For another process to go on with, which gets the descriptor by inheritance. */
+  save(): SavedJsonLog {
+    const { path, options } = this;
+    const { stdout, stderr } = this.#encoders;
+    const rest = { stdout: stdout.rest, stderr: stderr.rest };
+    return { path, options, fd: this.#fd, torn: this.#torn, rest };
+  }
+
+  /** Goes on with a log that another process had open. */
+  static restore(saved: SavedJsonLog): JsonLog {
+    return new JsonLog(saved.path, saved.options, saved);
   }
 
   #open(): number {

@@ -7,7 +7,7 @@ const MAX_UNSENT = 64 << 20;
 
 export class Connection {
   #socket: Socket<unknown>;
-  #reader = new FrameReader();
+  #reader: FrameReader;
   #unsent: Uint8Array[] = [];
   #unsentBytes = 0;
   #open = true;
@@ -16,8 +16,17 @@ export class Connection {
     socket: Socket<unknown>,
     private readonly onFrame: (frame: Frame) => void,
     private readonly onClose: (why: Error | undefined) => void,
+    reader = new FrameReader(),
   ) {
     this.#socket = socket;
+    this.#reader = reader;
+  }
+
+  /** Descriptor and half-read frame, for another process to go on with; undefined while something waits to be sent. */
+  save(): { fd: number; held: Uint8Array; skip: number } | undefined {
+    if (!this.#open || this.#unsent.length > 0) return undefined;
+    // Bun's sockets know their descriptor, Bun's types do not.
+    return { fd: (this.#socket as unknown as { fd: number }).fd, ...this.#reader.save() };
   }
 
   get isOpen(): boolean {

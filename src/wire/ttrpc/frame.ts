@@ -41,6 +41,19 @@ export class FrameReader {
   /** Bytes of an oversize message still to be thrown away. */
   #skip = 0;
 
+  /** What is needed to go on in another process: the unfinished frame's bytes, and how many more are to be thrown away. */
+  save(): { held: Uint8Array; skip: number } {
+    return { held: this.#buffer.slice(0, this.#held), skip: this.#skip };
+  }
+
+  /** A reader that goes on where `save` stopped. */
+  static restore({ held, skip }: { held: Uint8Array; skip: number }): FrameReader {
+    const reader = new FrameReader();
+    reader.#hold(held);
+    reader.#skip = skip;
+    return reader;
+  }
+
   #hold(bytes: Uint8Array): void {
     const need = this.#held + bytes.length;
     if (need > this.#buffer.length) {

@@ -6,6 +6,7 @@ import { Connection, socketPath } from "./connection.ts";
 import {
   FLAG_REMOTE_OPEN,
   type Frame,
+  FrameReader,
   MAX_MESSAGE,
   TYPE_DATA,
   TYPE_REQUEST,
@@ -20,6 +21,7 @@ interface Method {
   request: MessageType;
   response: MessageType;
   handler: Handler;
+  repeatable: boolean;
 }
 
 /** Calls that one connection may have open. A shim's clients hold one Wait a process. */
@@ -33,9 +35,28 @@ function tooBig(length: number): { code: number; message: string } {
   );
 }
 
+/** A connection as another process can go on with it. */
+export interface SavedConnection {
+  fd: number;
+  /** The unfinished frame. */
+  held: Uint8Array;
+  skip: number;
+  lastStream: number;
+  refused: number[];
+  /** Calls without an answer yet: stream and request. */
+  calls: { stream: number; request: Uint8Array }[];
+}
+
+interface OpenCall {
+  request: Uint8Array;
+  abort: AbortController;
+  /** May be asked again from the start by whoever takes the connection over. */
+  repeatable: boolean;
+}
+
 class ServedConnection {
   readonly connection: Connection;
-  #calls = new Map<number, AbortController>();
+  #calls = new Map<number, OpenCall>();
   /** Begun as streaming calls and refused: their data frames are dropped. */
   #refused = new Set<number>();
   #lastStream = -1;
@@ -43,17 +64,37 @@ class ServedConnection {
   constructor(
     socket: Socket<unknown>,
     private readonly methods: ReadonlyMap<string, Method>,
+    private readonly onActivity: () => void,
     onClose: (why: Error | undefined) => void,
+    saved?: SavedConnection,
   ) {
+    if (saved) {
+      this.#lastStream = saved.lastStream;
+      this.#refused = new Set(saved.refused);
+    }
     this.connection = new Connection(
       socket,
       (frame) => this.#frame(frame),
       (why) => {
-        for (const call of this.#calls.values()) call.abort();
+        for (const call of this.#calls.values()) call.abort.abort();
         this.#calls.clear();
         onClose(why);
       },
+      saved && FrameReader.restore(saved),
     );
+    for (const { stream, request } of saved?.calls ?? []) this.#request(stream, 0, request);
+  }
+
+  /** For another process to go on with; undefined while there is something that only this one can finish. */
+  save(): SavedConnection | undefined {
+    const at = this.connection.save();
+    if (!at || ![...this.#calls.values()].every(({ repeatable }) => repeatable)) return undefined;
+    return {
+      ...at,
+      lastStream: this.#lastStream,
+      refused: [...this.#refused],
+      calls: [...this.#calls].map(([stream, { request }]) => ({ stream, request })),
+    };
   }
 
   #answer(stream: number, status: { code: number; message: string } | undefined, payload?: Uint8Array): void {
@@ -71,6 +112,7 @@ class ServedConnection {
   }
 
   #frame({ stream, type, flags, payload, oversize }: Frame): void {
+    this.onActivity();
     if (type === TYPE_DATA && this.#refused.has(stream)) return;
     if (type !== TYPE_REQUEST) {
       this.#broken(stream, `unexpected frame of type ${type} on stream ${stream}`);
@@ -103,10 +145,10 @@ class ServedConnection {
       );
       return;
     }
-    void this.#call(stream, request);
+    void this.#call(stream, request, payload);
   }
 
-  async #call(stream: number, request: RequestMessage): Promise<void> {
+  async #call(stream: number, request: RequestMessage, bytes: Uint8Array): Promise<void> {
     const method = this.methods.get(`${request.service}/${request.method}`);
     let timer: ReturnType<typeof setTimeout> | undefined;
     try {
@@ -121,19 +163,20 @@ class ServedConnection {
         if (!(error instanceof DecodeError)) throw error;
         throw new ServiceError("InvalidArgument", error.message);
       }
-      const call = new AbortController();
-      this.#calls.set(stream, call);
+      const abort = new AbortController();
+      const repeatable = method.repeatable && request.timeoutNano === 0n;
+      this.#calls.set(stream, { request: bytes, abort, repeatable });
       const metadata = new Map<string, string[]>();
       for (const { key, value } of request.metadata)
         metadata.set(key.toLowerCase(), [...(metadata.get(key.toLowerCase()) ?? []), value]);
-      let answer = Promise.resolve(method.handler(message, { signal: call.signal, metadata }));
+      let answer = Promise.resolve(method.handler(message, { signal: abort.signal, metadata }));
       if (request.timeoutNano > 0n) {
         const late = new Promise<never>((_resolve, reject) => {
           // setTimeout's range ends at 2^31 ms.
           const ms = Math.min(Number(request.timeoutNano) / 1e6, 0x7fffffff);
           timer = setTimeout(() => {
             reject(new ServiceError("DeadlineExceeded", "context deadline exceeded"));
-            call.abort();
+            abort.abort();
           }, ms);
         });
         answer = Promise.race([answer, late]);
@@ -144,6 +187,7 @@ class ServedConnection {
     } finally {
       clearTimeout(timer);
       this.#calls.delete(stream);
+      this.onActivity();
     }
   }
 }
@@ -153,40 +197,82 @@ export class TtrpcServer {
   #connections = new Set<ServedConnection>();
   #listener: { stop(force?: boolean): void; unref(): void } | undefined;
 
-  /** `onError` learns why a connection was ended for a broken frame. */
-  constructor(private readonly onError: (error: Error) => void = () => {}) {}
+  /** `onError` learns why a connection was ended for a broken frame, `onActivity` that something was asked or answered. */
+  constructor(
+    private readonly onError: (error: Error) => void = () => {},
+    private readonly onActivity: () => void = () => {},
+  ) {}
 
-  register<S extends Service>(of: S, handlers: Handlers<S>): this {
+  /** `repeatable`: methods that only wait, so that a process that takes over may begin them again (`save`). */
+  register<S extends Service>(
+    of: S,
+    handlers: Handlers<S>,
+    repeatable: readonly (keyof S["methods"])[] = [],
+  ): this {
     for (const [key, [name, request, response]] of Object.entries(of.methods)) {
       const handler = handlers[key as keyof typeof handlers] as Handler;
-      this.#methods.set(`${of.name}/${name}`, { request, response, handler });
+      this.#methods.set(`${of.name}/${name}`, {
+        request,
+        response,
+        handler,
+        repeatable: repeatable.includes(key),
+      });
     }
     return this;
   }
 
   /** Serves on a unix socket: a path (which must not exist) or an inherited, already listening descriptor. */
   listen(on: { address: string } | { fd: number }): void {
+    // Bun.listen takes an inherited listening socket by `fd`, which its types do not know.
+    const where =
+      "fd" in on ? ({ fd: on.fd } as unknown as { unix: string }) : { unix: socketPath(on.address) };
+    const socket = this.#events();
+    this.#listener = Bun.listen({ ...where, socket } as Parameters<typeof Bun.listen>[0]);
+  }
+
+  /** Goes on with a connection that another process served until now. */
+  async adopt(saved: SavedConnection): Promise<void> {
+    const on = { fd: saved.fd, socket: this.#events(saved) };
+    await Bun.connect(on as unknown as Parameters<typeof Bun.connect>[0]);
+  }
+
+  /** Every connection, for another process to go on with; undefined while one of them cannot be left. */
+  save(): SavedConnection[] | undefined {
+    const all: SavedConnection[] = [];
+    for (const each of this.#connections) {
+      const saved = each.save();
+      if (!saved) return undefined;
+      all.push(saved);
+    }
+    return all;
+  }
+
+  #events(saved?: SavedConnection) {
     const served = new WeakMap<object, ServedConnection>();
     const of = (socket: object) => served.get(socket)!.connection;
-    const socket = {
+    return {
       binaryType: "uint8array" as const,
       open: (socket: Socket<unknown>) => {
-        const each = new ServedConnection(socket, this.#methods, (why) => {
-          this.#connections.delete(each);
-          if (why) this.onError(why);
-        });
+        const each = new ServedConnection(
+          socket,
+          this.#methods,
+          this.onActivity,
+          (why) => {
+            this.#connections.delete(each);
+            this.onActivity();
+            if (why) this.onError(why);
+          },
+          saved,
+        );
         served.set(socket, each);
         this.#connections.add(each);
+        this.onActivity();
       },
       data: (socket: Socket<unknown>, chunk: Uint8Array) => of(socket).data(chunk),
       drain: (socket: Socket<unknown>) => of(socket).drain(),
       close: (socket: Socket<unknown>) => of(socket).close(),
       error: (socket: Socket<unknown>, error: Error) => of(socket).close(error),
     };
-    // Bun.listen takes an inherited listening socket by `fd`, which its types do not know.
-    const where =
-      "fd" in on ? ({ fd: on.fd } as unknown as { unix: string }) : { unix: socketPath(on.address) };
-    this.#listener = Bun.listen({ ...where, socket } as Parameters<typeof Bun.listen>[0]);
   }
 
   /** Connections that are open now. */

@@ -9,6 +9,7 @@ import { rawSyscall } from "../../../../ffi/libc.ts";
 
 export class Outlet {
   #sink: FileSink | undefined;
+  #waiting = 0;
 
   /** Owns `fd`, which must be O_NONBLOCK. */
   constructor(readonly fd: Fd) {}
@@ -27,10 +28,20 @@ export class Outlet {
     return undefined;
   }
 
+  /** Nothing waits for room. */
+  get idle(): boolean {
+    return this.#waiting === 0;
+  }
+
   async #wait(rest: Uint8Array): Promise<void> {
-    this.#sink ??= Bun.file(this.fd.number).writer();
-    this.#sink.write(rest);
-    await this.#sink.flush();
+    this.#waiting++;
+    try {
+      this.#sink ??= Bun.file(this.fd.number).writer();
+      this.#sink.write(rest);
+      await this.#sink.flush();
+    } finally {
+      this.#waiting--;
+    }
   }
 
   close(): void {

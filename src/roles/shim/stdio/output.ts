@@ -9,8 +9,23 @@ import { open } from "../../../../ffi/file.ts";
 import { log } from "../../../observe/log.ts";
 import type { JsonLog, LogStream } from "../../../store/jsonlog/writer.ts";
 import { ServiceError } from "../../../wire/containerd/services.ts";
+import { touch } from "../activity.ts";
+import { held } from "./held.ts";
 import { Outlet } from "./outlet.ts";
 import { readerOf, type SourceReader } from "./source.ts";
+
+/** An output in another process's hands. */
+export type SavedOutput =
+  | { kind: "none" }
+  | { kind: "direct"; path: string; keeper?: number }
+  | {
+      kind: "relayed";
+      path: string;
+      stream: LogStream;
+      source?: number;
+      draining: boolean;
+      goal?: { required: boolean; outlet?: number; keeper?: number };
+    };
 
 /** One output stream of a process, from before its start until its deletion. */
 export interface Output {
@@ -22,6 +37,8 @@ export interface Output {
   exited(): Promise<void>;
   /** A client may have come (back): try its FIFO again. */
   reconnect(): void;
+  /** For another process to go on with; undefined while bytes are on their way. */
+  save(): SavedOutput | undefined;
   /** Gives up what is unread and closes everything. Waits for a slow reader at most `ms`. */
   close(ms: number): Promise<void>;
 }
@@ -31,6 +48,7 @@ export const NO_OUTPUT: Output = {
   started() {},
   async exited() {},
   reconnect() {},
+  save: () => ({ kind: "none" }),
   async close() {},
 };
 
@@ -51,8 +69,13 @@ export class DirectOutput implements Output {
   /** Held open so that a missing reader blocks the process instead of killing it, and loses nothing. */
   #keeper: Fd | undefined;
 
-  constructor(private readonly path: string) {
-    if (path.startsWith("file://")) {
+  constructor(
+    private readonly path: string,
+    saved?: Extract<SavedOutput, { kind: "direct" }>,
+  ) {
+    if (saved) {
+      if (saved.keeper !== undefined) this.#keeper = new Fd(saved.keeper, path);
+    } else if (path.startsWith("file://")) {
       this.child = new Fd(openSync(path.slice("file://".length), "a", 0o644), path);
     } else if (isFifo(path)) {
       this.#keeper = open(path, O_RDWR | O_NONBLOCK);
@@ -75,6 +98,11 @@ export class DirectOutput implements Output {
 
   reconnect(): void {}
 
+  save(): SavedOutput | undefined {
+    if (this.child) return undefined;
+    return { kind: "direct", path: this.path, ...held("keeper", this.#keeper) };
+  }
+
   async close(): Promise<void> {
     this.child?.close();
     this.#keeper?.close();
@@ -91,8 +119,12 @@ class FifoGoal {
   constructor(
     private readonly path: string,
     private readonly required: boolean,
+    saved?: { outlet?: number; keeper?: number },
   ) {
-    if (!isFifo(path)) this.#outlet = new Outlet(new Fd(openSync(path, "a"), path));
+    if (saved) {
+      if (saved.outlet !== undefined) this.#outlet = new Outlet(new Fd(saved.outlet, path));
+      if (saved.keeper !== undefined) this.#keeper = new Fd(saved.keeper, path);
+    } else if (!isFifo(path)) this.#outlet = new Outlet(new Fd(openSync(path, "a"), path));
     else if (required) this.#outlet = new Outlet(open(path, O_RDWR | O_NONBLOCK));
   }
 
@@ -105,6 +137,16 @@ class FifoGoal {
       this.#lost(error);
       return undefined;
     }
+  }
+
+  /** undefined while the reader is waited for. */
+  save(): { required: boolean; outlet?: number; keeper?: number } | undefined {
+    if (this.#outlet && !this.#outlet.idle) return undefined;
+    return {
+      required: this.required,
+      ...held("outlet", this.#outlet?.fd),
+      ...held("keeper", this.#keeper),
+    };
   }
 
   #lost(error: unknown): void {
@@ -158,14 +200,25 @@ export class RelayedOutput implements Output {
   /** Settles when the FIFO has all of it as well. */
   #relayed: Promise<void> = Promise.resolve();
   #logFailed = false;
+  /** Between two reads: a chunk is in our hands. */
+  #handling = false;
+  /** The source has ended and everything went where it should. */
+  #finished = false;
 
   /** `path` "": only the log. A pipe is made for the process unless a source (the pty master) is given later. */
   constructor(
-    path: string,
+    private readonly path: string,
     private readonly stream: LogStream,
     private readonly jsonLog: JsonLog | undefined,
-    source: "pipe" | "terminal",
+    source: "pipe" | "terminal" | Extract<SavedOutput, { kind: "relayed" }>,
   ) {
+    if (typeof source === "object") {
+      this.#draining = source.draining;
+      if (source.goal) this.#goal = new FifoGoal(path, source.goal.required, source.goal);
+      if (source.source === undefined) this.#finished = true;
+      else this.begin(new Fd(source.source, `${stream} of the process`));
+      return;
+    }
     if (path !== "") this.#goal = new FifoGoal(path, jsonLog === undefined);
     if (source === "pipe") {
       const [read, write] = pipe();
@@ -188,7 +241,10 @@ export class RelayedOutput implements Output {
     this.#reader = reader;
     this.#logged = this.#copy(reader).finally(() => {
       source.close();
-      this.#relayed = this.#relayed.then(() => this.#goal?.end());
+      this.#relayed = this.#relayed.then(() => {
+        this.#goal?.end();
+        this.#finished = true;
+      });
     });
   }
 
@@ -196,6 +252,8 @@ export class RelayedOutput implements Output {
     try {
       for (;;) {
         const { done, value } = await reader.read();
+        this.#handling = true;
+        touch();
         if (done) break;
         this.#log(() => this.jsonLog?.write(this.stream, value));
         if (this.#draining) this.#relayLater(value);
@@ -203,6 +261,7 @@ export class RelayedOutput implements Output {
           const waiting = this.#goal?.write(value);
           if (waiting) await this.#unlessDraining(waiting);
         }
+        this.#handling = false;
       }
     } catch (error) {
       // A pty whose last holder has gone reads EIO. man 4 pts.
@@ -256,6 +315,16 @@ export class RelayedOutput implements Output {
 
   reconnect(): void {
     this.#goal?.connect();
+  }
+
+  save(): SavedOutput | undefined {
+    // A promise that is due has been kept by the time anybody asks: asking happens in a timer.
+    if (this.child || this.#laterBytes > 0 || (this.#handling && !this.#finished)) return undefined;
+    const goal = this.#goal?.save();
+    if (this.#goal && !goal) return undefined;
+    const { path, stream } = this;
+    const source = this.#finished ? {} : held("source", this.#source);
+    return { kind: "relayed", path, stream, draining: this.#draining, ...source, ...(goal && { goal }) };
   }
 
   async close(ms: number): Promise<void> {

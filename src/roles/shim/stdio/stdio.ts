@@ -2,7 +2,6 @@
 
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import type { Fd } from "../../../../ffi/fd.ts";
 import { setNonBlocking } from "../../../../ffi/fifo.ts";
 import { duplicate } from "../../../../ffi/file.ts";
 import { syscall } from "../../../../ffi/libc.ts";
@@ -12,9 +11,11 @@ import type { JsonLog } from "../../../store/jsonlog/writer.ts";
 import { ServiceError } from "../../../wire/containerd/services.ts";
 import { MAX_SOCKET_PATH } from "../../../wire/ttrpc/connection.ts";
 import type { StdioFds } from "../oci.ts";
-import { Input } from "./input.ts";
+import { Fd } from "../../../../ffi/fd.ts";
+import { held } from "./held.ts";
+import { Input, type SavedInput } from "./input.ts";
 import { Outlet } from "./outlet.ts";
-import { DirectOutput, NO_OUTPUT, type Output, RelayedOutput } from "./output.ts";
+import { DirectOutput, NO_OUTPUT, type Output, RelayedOutput, type SavedOutput } from "./output.ts";
 
 export interface StdioPaths {
   stdin: string;
@@ -31,6 +32,22 @@ export interface StdioOptions extends StdioPaths {
   directory: string;
   socketName: string;
   owner: { uid: number; gid: number };
+}
+
+/** A process's streams in another process's hands. */
+export interface SavedStdio {
+  input?: SavedInput;
+  stdout: SavedOutput;
+  stderr: SavedOutput;
+  /** The pty master, for writing. */
+  master?: number;
+  logged: boolean;
+}
+
+function restored(saved: SavedOutput, jsonLog: JsonLog | undefined): Output {
+  if (saved.kind === "none") return NO_OUTPUT;
+  if (saved.kind === "direct") return new DirectOutput(saved.path, saved);
+  return new RelayedOutput(saved.path, saved.stream, jsonLog, saved);
 }
 
 function output(path: string, stream: "stdout" | "stderr", options: StdioOptions): Output {
@@ -53,8 +70,15 @@ export class Stdio {
   #socket: string | undefined;
   #master: Outlet | undefined;
 
-  /** Opens everything that the process needs before it exists. Throws with nothing left open. */
-  constructor(private readonly options: StdioOptions) {
+  /** Opens everything that the process needs before it exists, or goes on with `saved`. Throws with nothing left open. */
+  constructor(
+    private readonly options: StdioOptions,
+    saved?: SavedStdio,
+  ) {
+    if (saved) {
+      this.#restore(saved);
+      return;
+    }
     try {
       if (options.stdin !== "") this.#input = new Input(options.stdin);
       if (options.terminal) {
@@ -74,6 +98,28 @@ export class Stdio {
       void this.close(0);
       throw error;
     }
+  }
+
+  #restore({ input, stdout, stderr, master, logged }: SavedStdio): void {
+    const jsonLog = logged ? this.options.jsonLog : undefined;
+    this.#stdout = restored(stdout, jsonLog);
+    this.#stderr = restored(stderr, jsonLog);
+    if (input) this.#input = new Input(this.options.stdin, input);
+    if (master === undefined) return;
+    this.#master = new Outlet(new Fd(master, "terminal"));
+    void this.#input?.copyTo(this.#master);
+  }
+
+  /** For another process to go on with; undefined while bytes are on their way. */
+  save(): SavedStdio | undefined {
+    if (this.#listener && !this.#listener.closed) return undefined;
+    if (this.#master && !this.#master.fd.closed && !this.#master.idle) return undefined;
+    const stdout = this.#stdout.save();
+    const stderr = this.#stderr.save();
+    const input = this.#input?.save();
+    if (!stdout || !stderr || (this.#input && !input)) return undefined;
+    const logged = this.options.jsonLog !== undefined;
+    return { stdout, stderr, logged, ...(input && { input }), ...held("master", this.#master?.fd) };
   }
 
   /** With remapped ids the container's root must own its streams, or it could not open /dev/stdout again. */
