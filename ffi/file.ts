@@ -48,6 +48,11 @@ export function read(fd: FdLike, into: Uint8Array): number {
   return syscall("read", undefined, fdNumber(fd), into, into.byteLength);
 }
 
+/** pread(2): as `read`, at an offset and without moving the descriptor's own. */
+export function pread(fd: FdLike, into: Uint8Array, offset: number): number {
+  return syscall("pread64", undefined, fdNumber(fd), into, into.byteLength, offset);
+}
+
 /** write(2); returns the bytes taken, which may be fewer than given. */
 export function write(fd: FdLike, bytes: Uint8Array): number {
   return syscall("write", undefined, fdNumber(fd), bytes, bytes.byteLength);

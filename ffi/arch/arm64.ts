@@ -49,6 +49,7 @@ export const NR = {
   pipe2: 59,
   getdents64: 61,
   lseek: 62,
+  pread64: 67,
   read: 63,
   write: 64,
   ppoll: 73,

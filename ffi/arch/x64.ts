@@ -5,6 +5,7 @@ export const NR = {
   close: 3,
   poll: 7,
   lseek: 8,
+  pread64: 17,
   mmap: 9,
   mprotect: 10,
   munmap: 11,

@@ -1,18 +1,11 @@
 // Starting a plan: the ELF in a sealed memfd, run by Bun.spawn with only the descriptors it needs, and its report pipe.
-import {
-  F_ADD_SEALS,
-  F_SEAL_GROW,
-  F_SEAL_SEAL,
-  F_SEAL_SHRINK,
-  F_SEAL_WRITE,
-  O_CLOEXEC,
-} from "../../ffi/constants/fcntl.ts";
-import { MFD_ALLOW_SEALING, MFD_CLOEXEC } from "../../ffi/constants/memfd.ts";
+import { O_CLOEXEC } from "../../ffi/constants/fcntl.ts";
 import { errnoText } from "../../ffi/errno.ts";
 import { Fd } from "../../ffi/fd.ts";
-import { read, write } from "../../ffi/file.ts";
-import { cstr, syscall } from "../../ffi/libc.ts";
+import { read } from "../../ffi/file.ts";
+import { syscall } from "../../ffi/libc.ts";
 import { assemble } from "./elf.ts";
+import { sealedMemfd } from "./memfd.ts";
 import { type Plan, recordIndex } from "./plan.ts";
 
 /** A record of the plan that failed in the kernel. */
@@ -43,14 +36,6 @@ export interface RunningPlan {
   /** Blocks for the next report. */
   next(): Report;
   close(): void;
-}
-
-/** A sealed, close-on-exec memfd that holds the bytes. */
-export function sealedMemfd(name: string, bytes: Uint8Array): Fd {
-  const fd = new Fd(syscall("memfd_create", name, cstr(name), MFD_CLOEXEC | MFD_ALLOW_SEALING), name);
-  for (let at = 0; at < bytes.length; ) at += write(fd, bytes.subarray(at));
-  syscall("fcntl", name, fd.number, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
-  return fd;
 }
 
 /** pipe2(O_CLOEXEC). */

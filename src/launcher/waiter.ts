@@ -5,14 +5,7 @@ import type { Arch } from "../../ffi/arch/index.ts";
 import { AT_EMPTY_PATH } from "../../ffi/constants/fcntl.ts";
 import { P_ALL, POLLIN, WEXITED, WNOWAIT } from "../../ffi/constants/poll.ts";
 import { PR_SET_NAME } from "../../ffi/constants/prctl.ts";
-import {
-  SIG_SETMASK,
-  SIGCHLD,
-  SIGHUP,
-  SIGINT,
-  SIGPIPE,
-  SIGTERM,
-} from "../../ffi/constants/signal.ts";
+import { SIG_SETMASK, SIGCHLD, SIGHUP, SIGINT, SIGPIPE, SIGTERM } from "../../ffi/constants/signal.ts";
 import { WNOHANG } from "../../ffi/constants/wait.ts";
 import { assemble } from "./elf.ts";
 import { Plan } from "./plan.ts";
@@ -86,8 +79,14 @@ export function waiterPlan(arch: Arch, { name, wakers, timeout, next }: Waiter):
 
   plan.place(wake);
   plan.call("rt_sigprocmask", [SIG_SETMASK, plan.bytes("no signals", sigset()), 0, 8]);
-  const argv = plan.pointers("argv", next.argv.map((text) => plan.string(text)));
-  const envp = plan.pointers("envp", next.envp.map((text) => plan.string(text)));
+  const argv = plan.pointers(
+    "argv",
+    next.argv.map((text) => plan.string(text)),
+  );
+  const envp = plan.pointers(
+    "envp",
+    next.envp.map((text) => plan.string(text)),
+  );
   const again = plan.label("try to execute");
   plan.place(again);
   plan.call("execve", [plan.string(next.path), argv, envp], { tolerate: "any" });

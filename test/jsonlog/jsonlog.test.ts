@@ -64,7 +64,7 @@ describe("encoder", () => {
         const input = bytes(sample);
         for (let at = 0; at < input.length; at += step) out += encoder.push(input.subarray(at, at + step), T);
         out += encoder.flush(T);
-        expect(encoder.held).toBe(0);
+        expect(encoder.rest.length).toBe(0);
         const entries = out
           .split("\n")
           .slice(0, -1)

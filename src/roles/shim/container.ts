@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { log } from "../../observe/log.ts";
 import { traced } from "../../observe/trace.ts";
-import type { JsonLog } from "../../store/jsonlog/writer.ts";
+import { JsonLog, type SavedJsonLog } from "../../store/jsonlog/writer.ts";
 import { type AnyValue, type Mount, ServiceError } from "../../wire/containerd/services.ts";
 import { timestamp } from "../../wire/ttrpc/messages/well-known.ts";
 import { type Cgroup, cgroupOf, oomKills } from "./cgroup.ts";
@@ -12,12 +12,12 @@ import type { Exit, Exits } from "./exits.ts";
 import { checkIdentifier } from "./identifier.ts";
 import { EXEC, type ExecState, INIT, type InitEvent, type InitState, next } from "./lifecycle.ts";
 import { OciRuntime, RuntimeError } from "./oci.ts";
-import { CLOSE_WAIT, LOG_WAIT, ShimProcess } from "./process.ts";
+import { CLOSE_WAIT, LOG_WAIT, type SavedProcess, ShimProcess } from "./process.ts";
 import type { Publisher } from "./publisher.ts";
 import { mountRootfs, unmountRootfs } from "./rootfs.ts";
 import { saveOptions } from "./saved-options.ts";
 import { openJsonLog, readSpec } from "./spec.ts";
-import { Stdio, type StdioPaths } from "./stdio/stdio.ts";
+import { type SavedStdio, Stdio, type StdioOptions, type StdioPaths } from "./stdio/stdio.ts";
 
 export interface ContainerOptions {
   id: string;
@@ -31,6 +31,17 @@ export interface ContainerOptions {
   owner: { uid: number; gid: number };
 }
 
+/** A container in another shim process's hands. */
+export interface SavedContainer {
+  options: ContainerOptions;
+  init: SavedProcess<InitState>;
+  execs: (SavedProcess<ExecState> & { spec: AnyValue })[];
+  ownPidNamespace: boolean;
+  cgroup?: Cgroup;
+  oomKills: number;
+  jsonLog?: SavedJsonLog;
+}
+
 const SIGKILL = 9;
 
 /** The runtime's own words, put as containerd's shim puts them. */
@@ -42,6 +53,7 @@ export class Container {
   readonly id: string;
   readonly bundle: string;
   readonly init: ShimProcess<InitState>;
+  #oomKills = 0;
   #execs = new Map<string, ShimProcess<ExecState>>();
   #execSpecs = new Map<string, AnyValue>();
   #runtime: OciRuntime;
@@ -56,11 +68,74 @@ export class Container {
     private readonly exits: Exits,
     private readonly publisher: Publisher,
     private readonly onCreated: (init: { pid: number }) => void,
+    init = new ShimProcess<InitState>("", paths, "created"),
   ) {
     this.id = options.id;
     this.bundle = options.bundle;
-    this.init = new ShimProcess<InitState>("", paths, "created");
+    this.init = init;
     this.#runtime = new OciRuntime(options, exits);
+  }
+
+  /** For another process to go on with; undefined while something is being done to it or its bytes are on their way. */
+  save(): SavedContainer | undefined {
+    const init = this.init.save();
+    if (!init) return undefined;
+    const execs: SavedContainer["execs"] = [];
+    for (const exec of this.#execs.values()) {
+      const saved = exec.save();
+      if (!saved) return undefined;
+      execs.push({ ...saved, spec: this.#execSpecs.get(exec.id)! });
+    }
+    return {
+      ...{ options: this.options, init, execs },
+      ...{ ownPidNamespace: this.#ownPidNamespace, oomKills: this.#oomKills },
+      ...(this.#cgroup && { cgroup: this.#cgroup }),
+      ...(this.#jsonLog && { jsonLog: this.#jsonLog.save() }),
+    };
+  }
+
+  /** Goes on with a container that another process kept. Ends are looked for afterwards, by `exits.collect`. */
+  static restore(saved: SavedContainer, exits: Exits, publisher: Publisher): Container {
+    const { options, init, execs } = saved;
+    const process = ShimProcess.restore(init);
+    const container = new Container(options, init.paths, exits, publisher, () => {}, process);
+    container.#ownPidNamespace = saved.ownPidNamespace;
+    container.#cgroup = saved.cgroup;
+    container.#oomKills = saved.oomKills;
+    if (saved.jsonLog) container.#jsonLog = JsonLog.restore(saved.jsonLog);
+    if (init.stdio) process.stdio = container.#initStdio(init.stdio);
+    if (!init.exit) exits.claim(init.pid, (exit) => void container.#initEnded(exit));
+    for (const each of execs) {
+      const exec = ShimProcess.restore(each);
+      container.#execs.set(exec.id, exec);
+      container.#execSpecs.set(exec.id, each.spec);
+      if (each.stdio) exec.stdio = container.#execStdio(exec, each.stdio);
+      if (exec.state === "running") exits.claim(exec.pid, (exit) => void container.#execEnded(exec, exit));
+    }
+    return container;
+  }
+
+  #initStdio(saved?: SavedStdio): Stdio {
+    const options: StdioOptions = {
+      ...this.init.paths,
+      direct: this.#ownPidNamespace,
+      jsonLog: this.#jsonLog,
+      directory: this.bundle,
+      socketName: "init-pty",
+      owner: this.options.owner,
+    };
+    return new Stdio(options, saved);
+  }
+
+  #execStdio(exec: ShimProcess<ExecState>, saved?: SavedStdio): Stdio {
+    const options: StdioOptions = {
+      ...exec.paths,
+      direct: false,
+      directory: this.bundle,
+      socketName: `${exec.id}-pty`.slice(-90),
+      owner: this.options.owner,
+    };
+    return new Stdio(options, saved);
   }
 
   get #rootfs(): string {
@@ -78,14 +153,7 @@ export class Container {
       mkdirSync(this.options.root, { recursive: true, mode: 0o711 });
       this.#jsonLog = openJsonLog(spec);
       const { init } = this;
-      init.stdio = new Stdio({
-        ...init.paths,
-        direct: this.#ownPidNamespace,
-        jsonLog: this.#jsonLog,
-        directory: this.bundle,
-        socketName: "init-pty",
-        owner: this.options.owner,
-      });
+      init.stdio = this.#initStdio();
       const pidFile = join(this.bundle, "init.pid");
       rmSync(pidFile, { force: true });
       this.#runtime.forgetLog();
@@ -196,13 +264,7 @@ export class Container {
         next(INIT, this.init.state, "exec");
         const pidFile = join(this.bundle, `${execId}.pid`);
         const specFile = join(this.bundle, `${execId}-process.json`);
-        exec.stdio = new Stdio({
-          ...exec.paths,
-          direct: false,
-          directory: this.bundle,
-          socketName: `${execId}-pty`.slice(-90),
-          owner: this.options.owner,
-        });
+        exec.stdio = this.#execStdio(exec);
         try {
           writeFileSync(specFile, this.#execSpecs.get(execId)!.value, { mode: 0o600 });
           this.#runtime.forgetLog();
@@ -255,8 +317,7 @@ export class Container {
       // Without a pid namespace of its own the container's other processes outlive init, and hold its streams.
       if (!this.#ownPidNamespace)
         await this.#runtime.run(["kill", "--all", this.id, String(SIGKILL)]).catch(() => {});
-      if (this.#cgroup && oomKills(this.#cgroup) > 0)
-        this.publisher.publish("/tasks/oom", { containerId: this.id });
+      this.lookForOom();
       await init.stdio?.exited(LOG_WAIT);
       this.#publishExit("", init.pid, exit);
       init.settle(exit);
@@ -281,6 +342,20 @@ export class Container {
       exitStatus,
       exitedAt: timestamp(exitedAt),
     });
+  }
+
+  /** Tells of processes that the kernel killed for lack of memory since the last look. */
+  lookForOom(): void {
+    if (!this.#cgroup || this.init.exit) return;
+    const kills = oomKills(this.#cgroup);
+    // A count that goes back is another cgroup of the same name.
+    if (kills > this.#oomKills) this.publisher.publish("/tasks/oom", { containerId: this.id });
+    this.#oomKills = kills;
+  }
+
+  /** The cgroup of a container that lives. */
+  get watched(): Cgroup | undefined {
+    return this.init.exit ? undefined : this.#cgroup;
   }
 
   /** The container's cgroup. FailedPrecondition when it has none that could be found. */

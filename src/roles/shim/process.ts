@@ -1,7 +1,7 @@
 // What the init process and an exec have in common: a pid, streams, an exit that others wait for, and one mailbox.
 import { ServiceError } from "../../wire/containerd/services.ts";
-import type { Exit } from "./exits.ts";
 import { touch } from "./activity.ts";
+import type { Exit } from "./exits.ts";
 import type { SavedStdio, Stdio, StdioPaths } from "./stdio/stdio.ts";
 
 /** How long a reader that does not read may delay the end of a deleted process's streams. */

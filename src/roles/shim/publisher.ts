@@ -1,12 +1,12 @@
 // Events to containerd over ttrpc, in order, kept while containerd is away and sent again until it took them.
 import { log } from "../../observe/log.ts";
 import { ServiceError } from "../../wire/containerd/services.ts";
-import { touch } from "./activity.ts";
 import { TtrpcClient } from "../../wire/ttrpc/client.ts";
 import { decode, encode, type Init } from "../../wire/ttrpc/codec.ts";
 import { Events, TOPICS, type Topic } from "../../wire/ttrpc/messages/events.ts";
 import { Envelope } from "../../wire/ttrpc/messages/types.ts";
 import { timestamp } from "../../wire/ttrpc/messages/well-known.ts";
+import { touch } from "./activity.ts";
 
 interface Queued {
   topic: Topic;
@@ -74,6 +74,11 @@ export class Publisher {
       refusals,
       envelope: encode(Envelope, envelope),
     }));
+  }
+
+  /** An event is on its way. */
+  get busy(): boolean {
+    return this.#sending !== undefined && this.#pausing < MAX_PAUSE;
   }
 
   restore(saved: SavedEvents): void {

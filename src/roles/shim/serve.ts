@@ -8,11 +8,14 @@ import { becomeSubreaper } from "../../../ffi/wait.ts";
 import { log } from "../../observe/log.ts";
 import { TaskV2, TaskV3 } from "../../wire/ttrpc/messages/task.ts";
 import { TtrpcServer } from "../../wire/ttrpc/server.ts";
+import { touch } from "./activity.ts";
 import { shimSocket } from "./address.ts";
 import { Exits } from "./exits.ts";
 import type { Flags } from "./flags.ts";
 import { Publisher } from "./publisher.ts";
 import { TaskService } from "./service.ts";
+import { Sleeper } from "./sleep/sleeper.ts";
+import { RESUME } from "./sleep/state.ts";
 
 const LISTENER = 3;
 /** How long the last events may take to be delivered before the shim ends anyway. */
@@ -38,9 +41,14 @@ export async function serve(flags: Flags): Promise<number> {
     publisher,
     onShutdown: over.resolve,
   });
-  const server = new TtrpcServer((error) => log("warning", "a connection was ended", { error }));
-  server.register(TaskV2, service.handlers).register(TaskV3, service.handlers);
+  const server = new TtrpcServer((error) => log("warning", "a connection was ended", { error }), touch);
+  server.register(TaskV2, service.handlers, ["wait"]).register(TaskV3, service.handlers, ["wait"]);
+  const sleeper = new Sleeper({ listener: LISTENER, server, service, publisher, exits });
+  const resumed = process.env[RESUME];
+  delete process.env[RESUME];
+  if (resumed !== undefined) await sleeper.resume(resumed);
   server.listen({ fd: LISTENER });
+  sleeper.watch();
 
   await over.promise;
   const lost = await publisher.flush(FLUSH);

@@ -8,7 +8,7 @@ import { ProcessDetails, RuncOptions, STATUS } from "../../wire/ttrpc/messages/t
 import { timestamp } from "../../wire/ttrpc/messages/well-known.ts";
 import type { Handlers } from "../../wire/ttrpc/service.ts";
 import { processesOf } from "./cgroup.ts";
-import { Container } from "./container.ts";
+import { Container, type SavedContainer } from "./container.ts";
 import type { Exit, Exits } from "./exits.ts";
 import type { Publisher } from "./publisher.ts";
 
@@ -36,25 +36,48 @@ export function runcOptions(
 }
 
 export class TaskService {
-  #container: Container | undefined;
-  #creating = false;
+  /** One, or those of a group. */
+  #containers = new Map<string, Container>();
+  #creating = new Set<string>();
 
   constructor(private readonly options: ServiceOptions) {}
 
+  get containers(): Iterable<Container> {
+    return this.#containers.values();
+  }
+
+  /** For another process to go on with; undefined while something is being done. */
+  save(): SavedContainer[] | undefined {
+    if (this.#creating.size > 0) return undefined;
+    const all: SavedContainer[] = [];
+    for (const container of this.#containers.values()) {
+      const saved = container.save();
+      if (!saved) return undefined;
+      all.push(saved);
+    }
+    return all;
+  }
+
+  restore(saved: readonly SavedContainer[]): void {
+    const { exits, publisher } = this.options;
+    for (const each of saved)
+      this.#containers.set(each.options.id, Container.restore(each, exits, publisher));
+  }
+
   #of(id: string): Container {
-    if (!this.#container || this.#container.id !== id)
-      throw new ServiceError("NotFound", "container not created");
-    return this.#container;
+    const container = this.#containers.get(id);
+    if (!container) throw new ServiceError("NotFound", "container not created");
+    return container;
   }
 
   async #create(request: Message<typeof CreateTaskRequest>): Promise<{ pid: number }> {
     const { id, bundle, stdin, stdout, stderr, terminal, checkpoint } = request;
     const { namespace, runtimeRoot, exits, publisher } = this.options;
     if (checkpoint) throw new ServiceError("Unimplemented", "restoring from a checkpoint is not supported");
-    if (this.#container || this.#creating)
+    if (this.#containers.has(id) || this.#creating.has(id))
       throw new ServiceError("AlreadyExists", `task ${id} already exists`);
     const runc = runcOptions(request.options);
-    this.#creating = true;
+    this.#creating.add(id);
     try {
       const container = new Container(
         {
@@ -81,10 +104,10 @@ export class TaskService {
           }),
       );
       await traced("shim", "create", id, () => container.create(request.rootfs));
-      this.#container = container;
+      this.#containers.set(id, container);
       return { pid: container.init.pid };
     } finally {
-      this.#creating = false;
+      this.#creating.delete(id);
     }
   }
 
@@ -127,7 +150,7 @@ export class TaskService {
         const gone = await (execId === ""
           ? traced("shim", "delete", id, () => container.delete())
           : container.deleteExec(execId));
-        if (execId === "") this.#container = undefined;
+        if (execId === "") this.#containers.delete(id);
         return { pid: gone.pid, ...exitFields(gone.exit) };
       },
       exec: async ({ id, execId, spec, stdin, stdout, stderr, terminal }) => {
@@ -163,14 +186,14 @@ export class TaskService {
       },
       checkpoint: ({ id }) => this.#of(id).checkpoint(),
       connect: ({ id }) => {
-        const container = this.#container?.id === id ? this.#container : undefined;
+        const container = this.#containers.get(id);
         container?.reconnect();
         this.options.publisher.nudge();
         return { shimPid: process.pid, taskPid: container?.init.pid ?? 0 };
       },
-      // With a container still here the shim stays: it is the one that knows how it ends.
+      // With a container still here the shim stays: it is the one that knows how that ends.
       shutdown: () => {
-        if (!this.#container && !this.#creating) this.options.onShutdown();
+        if (this.#containers.size === 0 && this.#creating.size === 0) this.options.onShutdown();
         return {};
       },
     };

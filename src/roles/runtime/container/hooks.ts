@@ -108,7 +108,7 @@ function startHere(hook: Hook, stdin: Uint8Array, bundle: string): Started {
 /** In the container's namespaces, by a launcher that joins them. */
 async function startInside(hook: Hook, stdin: Uint8Array, { container, env }: Inside): Promise<Started> {
   const { hookPlan } = await import("../launch/hook-plan.ts");
-  const { sealedMemfd } = await import("../../../launcher/spawn.ts");
+  const { sealedMemfd } = await import("../../../launcher/memfd.ts");
   const { assemble } = await import("../../../launcher/elf.ts");
   using program = sealedMemfd(
     "hook",

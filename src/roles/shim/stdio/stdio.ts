@@ -2,6 +2,7 @@
 
 import { rmSync } from "node:fs";
 import { join } from "node:path";
+import { Fd } from "../../../../ffi/fd.ts";
 import { setNonBlocking } from "../../../../ffi/fifo.ts";
 import { duplicate } from "../../../../ffi/file.ts";
 import { syscall } from "../../../../ffi/libc.ts";
@@ -11,7 +12,6 @@ import type { JsonLog } from "../../../store/jsonlog/writer.ts";
 import { ServiceError } from "../../../wire/containerd/services.ts";
 import { MAX_SOCKET_PATH } from "../../../wire/ttrpc/connection.ts";
 import type { StdioFds } from "../oci.ts";
-import { Fd } from "../../../../ffi/fd.ts";
 import { held } from "./held.ts";
 import { Input, type SavedInput } from "./input.ts";
 import { Outlet } from "./outlet.ts";
