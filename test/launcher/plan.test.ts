@@ -9,6 +9,7 @@ import { assembleHello } from "../../src/launcher/hello.ts";
 import { assembleInit } from "../../src/launcher/init.ts";
 import { bits, Plan, recordIndex } from "../../src/launcher/plan.ts";
 import { renderPlan } from "../../src/launcher/render.ts";
+import { assembleWaiter } from "../../src/launcher/waiter.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "launcher-"));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
@@ -99,6 +100,33 @@ for (const { arch, prefix, missing } of machines) {
       for (let i = 0; i < 2000; i++) plan.call("write", [1, plan.string(`line ${i} ${"-".repeat(40)}\n`), 9]);
       plan.call("exit_group", [0]);
       expect(run(prefix, assemble(plan)).out).toHaveLength(18000);
+    });
+
+    it("the waiting ELF waits for a descriptor or its time, then becomes what goes on", () => {
+      const program = (timeout?: number) =>
+        assembleWaiter(arch, {
+          name: "waiter",
+          wakers: [0],
+          timeout,
+          next: {
+            path: "/nonexistent/bunker",
+            fallback: 0,
+            argv: ["sh"],
+            envp: ["A=1"],
+          },
+        });
+      // The path cannot be executed, so the program that descriptor 0 holds goes on: a script has no descriptor to be read
+      // from by then, so it is a static ELF that says what it is.
+      const next = join(directory, `next-${arch}`);
+      writeFileSync(next, assembleHello(native, "awake\n"), { mode: 0o755 });
+      const path = join(directory, `waiter-${arch}`);
+      for (const timeout of [undefined, 60_000]) {
+        writeFileSync(path, program(timeout), { mode: 0o755 });
+        // A regular file can always be read: the waiting is over at once.
+        const child = Bun.spawnSync([...prefix, path], { stdin: Bun.file(next), env: {} });
+        expect(child.stdout.toString()).toBe("awake\n");
+        expect(child.exitCode).toBe(0);
+      }
     });
 
     it("docker-init: finds programs by path and along PATH, hands on exit codes and signals, reaps orphans", () => {

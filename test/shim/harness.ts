@@ -44,6 +44,13 @@ function busybox(): string | undefined {
   return path ?? undefined;
 }
 
+/** The shim: this checkout's, or that of the executable that BUNKER_BINARY names. */
+function shimProgram(): { cmd: string[]; argv0: string } {
+  const binary = process.env["BUNKER_BINARY"];
+  const name = "containerd-shim-bunker-v2";
+  return binary ? { cmd: [binary], argv0: name } : selfCommand(name);
+}
+
 /** Waits until `condition` holds (is not undefined or false). */
 export async function until<T>(
   what: string,
@@ -218,7 +225,7 @@ export class Shim {
 
   /** Runs one of the shim's actions; returns its exit code, stdout and stderr. */
   async action(action: string, environment: Record<string, string> = {}, extra: string[] = []) {
-    const { cmd, argv0 } = selfCommand("containerd-shim-bunker-v2");
+    const { cmd, argv0 } = shimProgram();
     const child = Bun.spawn(
       [
         ...cmd,
@@ -246,16 +253,23 @@ export class Shim {
     return { code: await child.exited, stdout, stderr };
   }
 
-  async start(version: 2 | 3 = 2): Promise<this> {
-    const { code, stdout, stderr } = await this.action("start");
+  async start(version: 2 | 3 = 2, environment: Record<string, string> = {}): Promise<this> {
+    const { code, stdout, stderr } = await this.action("start", environment);
     if (code !== 0) throw new Error(`start: ${code} ${stderr}`);
     this.answer = new TextDecoder().decode(stdout);
     await this.connect(version);
     return this;
   }
 
+  /** Where it listens, whichever way it said so. */
+  get socket(): string {
+    return this.answer.startsWith("{")
+      ? (JSON.parse(this.answer) as { address: string }).address
+      : this.answer;
+  }
+
   async connect(version: 2 | 3 = 2): Promise<void> {
-    this.client = await TtrpcClient.connect(this.answer);
+    this.client = await TtrpcClient.connect(this.socket);
     this.task = this.client.service(version === 2 ? TaskV2 : TaskV3);
     this.pid = (await this.task.connect({ id: this.id })).shimPid;
   }

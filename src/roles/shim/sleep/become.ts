@@ -89,11 +89,6 @@ export function become({ state, keep, wakers, timeout, program }: Become): never
   }
 }
 
-/** After waking: descriptors that came through execve shall not reach any child. */
-export function guard(fds: readonly number[]): void {
-  for (const fd of fds) keepOpen(fd, false);
-}
-
 /** This version cannot go on with the state: the one before, whose program is still open, can. */
 export function giveBack(state: number, before: number): never {
   const argv = ownArguments().map(cstr);

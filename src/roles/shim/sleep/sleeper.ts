@@ -1,4 +1,5 @@
 // When the shim sleeps, and how it is itself again.
+import { F_SETFD, FD_CLOEXEC } from "../../../../ffi/constants/fcntl.ts";
 import { SFD_CLOEXEC, SIGCHLD } from "../../../../ffi/constants/signal.ts";
 import { Fd } from "../../../../ffi/fd.ts";
 import { syscall } from "../../../../ffi/libc.ts";
@@ -8,7 +9,6 @@ import { lastMoment } from "../activity.ts";
 import type { Exits } from "../exits.ts";
 import type { Publisher } from "../publisher.ts";
 import type { TaskService } from "../service.ts";
-import { become, giveBack, guard } from "./become.ts";
 import { watchOom } from "./oom-watch.ts";
 import { descriptors, readState, type ShimState, STATE_FORMAT, writeState } from "./state.ts";
 
@@ -43,17 +43,12 @@ export class Sleeper {
   async resume(from: string): Promise<void> {
     const [fd = -1, before] = from.split(":").map(Number);
     using memory = new Fd(fd, "shim state");
-    let state: ShimState;
-    try {
-      state = readState(memory);
-    } catch (error) {
-      if (before === undefined) throw error;
-      log("error", "going back to the version before", { error });
-      giveBack(fd, before);
-    }
+    const state = await this.#read(memory, before);
     if (before !== undefined) new Fd(before).close();
     const { service, publisher, server, exits } = this.parts;
-    guard([...descriptors(state).keep, fd]);
+    // What came through execve shall not reach any child.
+    for (const each of [...descriptors(state).keep, fd])
+      syscall("fcntl", "an inherited descriptor", each, F_SETFD, FD_CLOEXEC);
     for (const each of state.temporary) new Fd(each).close();
     if (this.#fixed === undefined) {
       // Woken again so soon: sleeping costs more than it saves.
@@ -67,6 +62,18 @@ export class Sleeper {
     for (const each of state.connections) await server.adopt(each);
   }
 
+  /** A state that this version cannot read goes to the one before, whose program is still open. */
+  async #read(memory: Fd, before: number | undefined): Promise<ShimState> {
+    try {
+      return readState(memory);
+    } catch (error) {
+      if (before === undefined) throw error;
+      log("error", "going back to the version before", { error });
+      const { giveBack } = await import("./become.ts");
+      return giveBack(memory.number, before);
+    }
+  }
+
   /** From now on: sleeps when nothing has happened for a while. */
   watch(): void {
     setInterval(() => {
@@ -74,9 +81,9 @@ export class Sleeper {
     }, OOM_LOOK);
     if (this.#patience === 0) return;
     let seen = lastMoment();
-    const look = () => {
+    const look = async () => {
       const now = lastMoment();
-      if (now === seen) this.sleep();
+      if (now === seen) await this.sleep();
       seen = now;
       setTimeout(look, this.#patience);
     };
@@ -100,7 +107,9 @@ export class Sleeper {
   }
 
   /** Becomes the waiting ELF when nothing is under way; else, or when that fails, returns. */
-  sleep(): void {
+  async sleep(): Promise<void> {
+    // The assembler is not loaded by a shim that never gets to sleep.
+    const { become } = await import("./become.ts");
     const saved = this.#save();
     if (!saved) return;
     const { state, keep, wakers } = saved;
@@ -130,11 +139,12 @@ export class Sleeper {
   }
 
   /** Becomes `program` at once, with everything that is kept. Throws when that cannot be now. */
-  upgrade(program: string): never {
+  async upgrade(program: string): Promise<never> {
+    const { become } = await import("./become.ts");
     const saved = this.#save();
     if (!saved) throw new Error("the shim is busy");
     using memory = writeState(saved.state);
-    become({ ...saved, state: memory, timeout: 0, program });
+    return become({ ...saved, state: memory, timeout: 0, program });
   }
 }
 
