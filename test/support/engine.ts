@@ -97,7 +97,8 @@ export async function startEngine(
       const stderr = child.stderr as ReadableStream<Uint8Array>;
       void (async () => {
         for await (const chunk of stderr) {
-          writeFileSync(logFile, chunk, { flag: "a" });
+          // Its last words may come when the directory is gone already.
+          if (existsSync(dir)) writeFileSync(logFile, chunk, { flag: "a" });
         }
       })();
       const running = child;

@@ -74,10 +74,15 @@ export async function* packTree(root: string, options: PackOptions = {}): AsyncG
  * One file that is no directory as an archive, under the name `as`; an empty archive for a socket, which tar cannot hold.
  * A symlink is packed as such.
  */
-export async function* packFile(dir: FdLike, name: ByteName, as: ByteName): AsyncGenerator<Uint8Array> {
+export async function* packFile(
+  dir: FdLike,
+  name: ByteName,
+  as: ByteName,
+  options: PackOptions = {},
+): AsyncGenerator<Uint8Array> {
   const stat = statAt(dir, name);
   if (stat && TYPES.has(stat.type)) {
-    const entry = entryOf(dir, name, as, stat);
+    const entry = owned(entryOf(dir, name, as, stat), options);
     if (entry.type === "file") yield* packContent(dir, name, entry);
     else yield encodeHeader(entry);
   }
@@ -91,9 +96,10 @@ export async function* packFile(dir: FdLike, name: ByteName, as: ByteName): Asyn
 export async function* packEntry(directory: string, name: string, as: string): AsyncGenerator<Uint8Array> {
   using dir = openName(-100, toByteName(directory), O_RDONLY);
   const stat = statAt(dir, name === "." ? "" : toByteName(name));
-  if (stat?.type === S_IFDIR)
-    yield* packTree(join(directory, name), { prefix: `${as.replace(/\/+$/, "")}/` });
-  else yield* packFile(dir, toByteName(name), toByteName(as));
+  // Whole seconds, as the docker CLI sends them.
+  const options: PackOptions = { prefix: `${as.replace(/\/+$/, "")}/`, wholeSeconds: true };
+  if (stat?.type === S_IFDIR) yield* packTree(join(directory, name), options);
+  else yield* packFile(dir, toByteName(name), toByteName(as), options);
 }
 
 async function* packDirectory(

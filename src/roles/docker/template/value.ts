@@ -22,6 +22,11 @@ function printInner(value: Value): string {
   if (value === null || value === undefined) return "<nil>";
   if (Array.isArray(value)) return `[${value.map(printInner).join(" ")}]`;
   if (isMap(value)) {
+    const keys = Object.keys(value);
+    // A port's binding is a struct to the docker CLI, not a map.
+    if (keys.length === 2 && keys[0] === "HostIp" && keys[1] === "HostPort") {
+      return `{${value["HostIp"]} ${value["HostPort"]}}`;
+    }
     const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
     return `map[${entries.map(([key, item]) => `${key}:${printInner(item)}`).join(" ")}]`;
   }

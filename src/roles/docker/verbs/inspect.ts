@@ -11,7 +11,9 @@ const sizeFlag: Flag = {
   usage: "Display total file sizes if the type is container",
 };
 
-type Kind = "container" | "image" | "network" | "volume";
+type Kind = "container" | "image" | "network" | "volume" | SwarmKind;
+/** Looked for only when they are named: an engine without swarm has none. */
+type SwarmKind = "config" | "node" | "plugin" | "secret" | "service" | "task";
 
 /** In the order in which a bare name is looked for. */
 const paths: Readonly<Record<Kind, (name: string) => string>> = {
@@ -19,6 +21,12 @@ const paths: Readonly<Record<Kind, (name: string) => string>> = {
   image: (name) => `/images/${name}/json`,
   network: (name) => `/networks/${name}`,
   volume: (name) => `/volumes/${name}`,
+  config: (name) => `/configs/${name}`,
+  node: (name) => `/nodes/${name}`,
+  plugin: (name) => `/plugins/${name}/json`,
+  secret: (name) => `/secrets/${name}`,
+  service: (name) => `/services/${name}`,
+  task: (name) => `/tasks/${name}`,
 };
 
 async function look(invocation: Invocation, kinds: readonly Kind[], name: string): Promise<string> {
@@ -50,7 +58,8 @@ const inspectAll = (invocation: Invocation, kinds: readonly Kind[]): Promise<num
     look(invocation, kinds, name),
   );
 
-const kinds = Object.keys(paths) as Kind[];
+const kinds = (Object.keys(paths) as Kind[]).sort();
+const searched: readonly Kind[] = ["container", "image", "network", "volume"];
 
 export const inspect: Command = {
   use: "[OPTIONS] NAME|ID [NAME|ID...]",
@@ -63,7 +72,7 @@ export const inspect: Command = {
   args: { min: 1, max: any },
   async run(invocation) {
     const type = invocation.flags.string("type");
-    if (type === "") return inspectAll(invocation, kinds);
+    if (type === "") return inspectAll(invocation, searched);
     if (!(kinds as string[]).includes(type)) {
       throw new Error(
         `unknown type: ${JSON.stringify(type)}: must be one of ${kinds.map((kind) => JSON.stringify(kind)).join(", ")}`,

@@ -104,7 +104,7 @@ export const run: Command = {
     let id: string;
     try {
       if (detached && flags.list("attach").length > 0) {
-        throw new Error("conflicting options: cannot specify both --attach and --detach");
+        throw new ExitError(1, "conflicting options: cannot specify both --attach and --detach");
       }
       request = createRequest(flags, image, command, {
         config: cli.config,

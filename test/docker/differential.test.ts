@@ -1,0 +1,121 @@
+// The same command lines through (the real CLI → our engine) and (our CLI → our engine): exit codes and what is printed, with ids,
+// times and sizes made alike.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { built, linkRoles, realDocker } from "../support/binary.ts";
+import { startEngine } from "../support/engine.ts";
+import { busyboxRootfs } from "../support/images.ts";
+import { makeNetns } from "../support/netns.ts";
+import { must, run } from "../support/process.ts";
+import { commandLines } from "./lines.ts";
+
+interface Said {
+  line: string;
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Words of a command line; single quotes keep blanks together. */
+const words = (line: string): string[] =>
+  [...line.matchAll(/(?:[^\s']+|'[^']*')+/g)].map(([word]) => word.replaceAll("'", ""));
+
+/** Ids by the order they appear in; times, sizes, pids and temporary names by what they are. */
+function normaliser(dir: string) {
+  const ids = new Map<string, string>();
+  const idOf = (id: string): string => {
+    const short = id.slice(0, 12);
+    if (!ids.has(short)) ids.set(short, `<id ${ids.size + 1}>`);
+    return ids.get(short)!;
+  };
+  return (text: string): string =>
+    text
+      .replaceAll(dir, "DIR")
+      .replace(/DEPRECATED: The legacy builder[\s\S]*?go\/buildx\/\n\n/, "")
+      .replace(/\b(sha256:)?[0-9a-f]{64}\b/g, (id) => idOf(id.replace("sha256:", "")))
+      .replace(/\b[0-9a-f]{12}\b/g, idOf)
+      .replace(/\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[ +-][\d:]+( UTC)?)?/g, "<time>")
+      .replace(/(Less than a|About a|About an|\d+) (second|minute|hour)s?( ago)?/g, "<age>")
+      .replace(/\b\d+(\.\d+)?(B|kB|MB|GB)\b/g, "<size>")
+      .replace(/^( *)\d+(?= +sleep )/gm, "$1<pid>")
+      // Go's own types and its parser's order of complaints are not worth having.
+      .replace(/can't evaluate field (\w+) in type \*formatter\.\w+/, 'map has no entry for key "$1"')
+      // The engine says it at create or at start, by the API version asked for.
+      .replace("failed to set up container networking: ", "")
+      .replace('function "bad" not defined', "unclosed action")
+      .replace(/ {2,}/g, "  ")
+      .trimEnd();
+}
+
+/** Fills a fresh engine and runs all lines with one client. */
+async function play(
+  dir: string,
+  docker: (args: string[], stdin?: string) => Promise<{ code: number; stdout: string; stderr: string }>,
+) {
+  const imported = await docker([
+    "import",
+    "-c",
+    'CMD ["sh"]',
+    "-c",
+    "ENV PATH=/bin",
+    join(dir, "bb.tar"),
+    "bb",
+  ]);
+  if (imported.code !== 0) throw new Error(imported.stderr);
+  const plain = normaliser(dir);
+  const said: Said[] = [];
+  for (const line of commandLines) {
+    const [command = "", stdin] = line.split(" < ");
+    const result = await docker(
+      words(command).map((word) => word.replaceAll("@", dir)),
+      stdin === undefined ? undefined : `${stdin}\n`,
+    );
+    said.push({ line, code: result.code, stdout: plain(result.stdout), stderr: plain(result.stderr) });
+  }
+  return said;
+}
+
+describe.skipIf(!built || !realDocker || process.getuid!() !== 0)("the same command lines", () => {
+  const dir = mkdtempSync(join(tmpdir(), "bunker-differential-"));
+
+  beforeAll(async () => {
+    await busyboxRootfs(join(dir, "rootfs"));
+    await must(["tar", "-C", join(dir, "rootfs"), "-cf", join(dir, "bb.tar"), "."]);
+    mkdirSync(join(dir, "shared", "sub"), { recursive: true });
+    writeFileSync(join(dir, "shared", "file"), "shared\n");
+    writeFileSync(join(dir, "shared", "sub", "deep"), "deep\n");
+    mkdirSync(join(dir, "context"));
+    writeFileSync(
+      join(dir, "context", "Dockerfile"),
+      'FROM bb\nWORKDIR /w\nCOPY Dockerfile copied\nRUN echo made > there\nLABEL x=y\nCMD ["cat", "there"]\n',
+    );
+    writeFileSync(join(dir, "context", "Bad"), "FROM bb\nNOSUCH x\n");
+  });
+  afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+  test("our client and the real one, on our engine", async () => {
+    const plays: Record<string, Said[]> = {};
+    // The programs' names in their own words are the same: both are called docker.
+    for (const [name, client] of [
+      ["theirs", realDocker!],
+      ["ours", join(linkRoles(), "docker")],
+    ] as const) {
+      await using netns = await makeNetns();
+      await using engine = await startEngine(netns);
+      await engine.start();
+      plays[name] = await play(dir, (args, stdin) =>
+        run(netns.inside([client, "-H", engine.host, ...args]), {
+          env: { DOCKER_CONFIG: join(dir, "config") },
+          stdin: stdin ?? "",
+          deadline: 20_000,
+        }),
+      );
+      for (const made of ["out", "outdir", "exported.tar", "saved.tar", "x"]) {
+        rmSync(join(dir, made), { recursive: true, force: true });
+      }
+    }
+    expect(plays["ours"]).toEqual(plays["theirs"]!);
+  }, 240_000);
+});
