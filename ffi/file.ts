@@ -6,6 +6,7 @@ import {
   RESOLVE_IN_ROOT,
   RESOLVE_NO_MAGICLINKS,
 } from "./constants/fcntl.ts";
+import { isErrno } from "./errno.ts";
 import { Fd, type FdLike, fdNumber } from "./fd.ts";
 import { cstr, syscall } from "./libc.ts";
 import { layout, pack } from "./struct.ts";
@@ -27,10 +28,23 @@ export function open(path: string, flags: number, mode = 0): Fd {
   return openat(AT_FDCWD, path, flags, mode);
 }
 
+/**
+ * How often openat2 is tried anew: with RESOLVE_IN_ROOT a rename or mount anywhere on the machine while ".." is resolved makes
+ * it EAGAIN. man 2 openat2
+ */
+const ATTEMPTS = 1000;
+
 /** openat2(2), O_CLOEXEC always set: `resolve` takes RESOLVE_* bits. */
 export function openat2(dir: FdLike, path: string, flags: number, resolve: number, mode = 0): Fd {
   const how = pack(OpenHow, { flags: flags | O_CLOEXEC, mode, resolve });
-  return new Fd(syscall("openat2", path, fdNumber(dir), cstr(path), how, OpenHow.size), path);
+  const name = cstr(path);
+  for (let left = ATTEMPTS; ; left--) {
+    try {
+      return new Fd(syscall("openat2", path, fdNumber(dir), name, how, OpenHow.size), path);
+    } catch (error) {
+      if (left === 0 || !isErrno(error, "EAGAIN")) throw error;
+    }
+  }
 }
 
 /** Opens a path as a process chrooted to `root` would see it: symlinks and ".." stay inside, magic links are refused. */

@@ -2,6 +2,7 @@
 import {
   AT_EMPTY_PATH,
   O_CLOEXEC,
+  O_PATH,
   RESOLVE_IN_ROOT,
   RESOLVE_NO_MAGICLINKS,
 } from "../../../../ffi/constants/fcntl.ts";
@@ -121,8 +122,19 @@ export function openInRoot(
     how = new Address(plan.bytes("", pack(OpenHow, values)).offset, `{${flags.text}}`);
     context.hows.set(flags, how);
   }
-  plan.call("openat2", [below ?? root, plan.string(path), how, OpenHow.size], outcome);
+  const args = [below ?? root, plan.string(path), how, OpenHow.size] as const;
+  // A rename or mount anywhere on the machine while ".." is resolved makes it EAGAIN: once more. An open that is more than
+  // O_PATH might say so for ever (a lease).
+  if (outcome.tolerate || (flags.value & O_PATH) === 0) {
+    plan.call("openat2", args, outcome);
+    return;
+  }
+  const again = plan.label(`open ${path}`);
+  plan.place(again);
+  plan.call("openat2", args, { ...outcome, tolerate: RETRIED, fail: again });
 }
+
+const RETRIED = ["EAGAIN"];
 
 /** Attaches a detached mount to an open target by descriptor. Both stay open until `closeOthers`. */
 export function attach({ plan }: Context, mount: Slot, target: Slot, why: string): void {
