@@ -344,6 +344,45 @@ describe.skipIf(why !== undefined)(why ? `live networks (skipped: ${why})` : "li
     );
   });
 
+  const compose = Bun.which("docker-compose");
+  test.skipIf(!compose)(
+    `a compose app of two networks comes up healthy and finds itself${compose ? "" : " (skipped: no docker-compose)"}`,
+    async () => {
+      const service = (networks: object, more = {}) => ({
+        image,
+        command: ["sleep", "1000"],
+        networks,
+        healthcheck: { test: ["CMD", "true"], interval: "1s" },
+        ...more,
+      });
+      const app = {
+        version: "3.7",
+        services: {
+          web: service({ front: { aliases: ["www"] }, back: {} }, { ports: ["8091:80"] }),
+          db: service({ back: { aliases: ["data"] } }),
+          peer: service({ front: {} }),
+        },
+        networks: { front: {}, back: { internal: true } },
+      };
+      const file = join(hostFiles, "compose.json");
+      writeFileSync(file, JSON.stringify(app));
+      const run = (...args: string[]) =>
+        must(netns.inside([compose!, "-H", engine.host, "-p", "app", "-f", file, ...args]));
+      await run("up", "-d");
+      for (const name of ["web", "db", "peer"]) {
+        await until(`${name} to be healthy`, async () => {
+          return (await docker("inspect", "-f", "{{.State.Health.Status}}", `app_${name}_1`)) === "healthy";
+        });
+      }
+      expect(await lookup("app_peer_1", "www")).toHaveLength(1);
+      expect(await lookup("app_db_1", "web")).toHaveLength(1);
+      expect(await lookup("app_web_1", "data")).toHaveLength(1);
+      expect(await lookup("app_peer_1", "data")).toEqual([]);
+      await run("down", "-t", "0");
+      expect(await docker("network", "ls", "-q", "--filter", "type=custom")).toBe("");
+    },
+  );
+
   test("config-only networks, filters, prune, and what create prints", async () => {
     await docker("network", "create", "--config-only", "--subnet", "10.63.0.0/24", "settings");
     const id = await docker("network", "create", "--config-from", "settings", "--label", "a=b", "real").catch(
