@@ -49,6 +49,21 @@ async function bringUp(config: EngineConfig, parts: DaemonParts, shutdown: Abort
     parts.openContainerd(config, address),
     parts.openNetworks(config),
   ]);
+  try {
+    return await bringUpOver(config, parts, shutdown, { address, containerd, networks });
+  } catch (error) {
+    // Otherwise the process would live on behind its error: containerd's socket and shims' connections hold it.
+    await containerd.close().catch(() => {});
+    throw error;
+  }
+}
+
+async function bringUpOver(
+  config: EngineConfig,
+  parts: DaemonParts,
+  shutdown: AbortSignal,
+  { address, containerd, networks }: { address: string; containerd: ContainerdHandle; networks: Networks },
+): Promise<Running> {
   await containerd.serve?.(address);
   log("debug", "containerd is there", { address, inProcess: config.containerd === undefined });
   const engine = await assembleEngine({
