@@ -101,7 +101,8 @@ function forUser(config: Config): Config {
             destination: "/sys",
             type: "none",
             source: "/sys",
-            options: ["rbind", "nosuid", "noexec", "nodev", "ro"],
+            // Read-only all the way down: the user's own cgroups lie below (CVE-2023-25809).
+            options: ["rbind", "nosuid", "noexec", "nodev", "ro", "rro"],
           }
         : mount,
     );

@@ -1,7 +1,11 @@
 // What a valid config.json may still ask for wrongly or in vain: checked before anything is made.
+import { NR } from "../../../../ffi/arch/index.ts";
+import { cstr, rawSyscall } from "../../../../ffi/libc.ts";
 import { linkText } from "../../../../ffi/path.ts";
-import type { Config, IdMapping, NamespaceType } from "../../../spec/oci/runtime.ts";
+import type { Config, IdMapping, Mount, NamespaceType } from "../../../spec/oci/runtime.ts";
 import { RuntimeError } from "../errors.ts";
+import { belowRoot } from "../launch/context.ts";
+import { isBind } from "../launch/mounts.ts";
 import { NAMESPACE_FLAG } from "../launch/namespaces.ts";
 import { sysctlComplaint } from "../launch/sysctl.ts";
 
@@ -54,7 +58,39 @@ export function checkConfig(config: Config): void {
   }
   if (Object.keys(linux.netDevices ?? {}).length > 0 && !types.has("network"))
     throw new RuntimeError("unable to move network devices without a private NET namespace");
+  for (const mount of config.mounts ?? []) checkProcMount(mount);
   refuseUnsupported(config);
+}
+
+/** What lxcfs and its like bind over files of /proc: figures about the machine, no controls. As runc has it. */
+const OVER_PROC = new Set(
+  "cpuinfo diskstats meminfo stat swaps uptime loadavg slabinfo net/dev sys/kernel/ns_last_pid sys/crypto/fips_enabled"
+    .split(" ")
+    .map((name) => `proc/${name}`),
+);
+const PROC_SUPER_MAGIC = 0x9fa0;
+
+/** A volume over /proc would let an image pretend what the kernel says of a process (CVE-2019-16884). */
+function checkProcMount(mount: Mount): void {
+  const path = belowRoot(mount.destination);
+  if (path !== "proc" && !path.startsWith("proc/")) return;
+  if (path !== "proc") {
+    if (OVER_PROC.has(path)) return;
+    throw new RuntimeError(
+      `${JSON.stringify(mount.destination)} cannot be mounted because it is inside /proc`,
+    );
+  }
+  if (mount.type === "proc") return;
+  if (isBind(mount) && isProc(mount.source ?? "")) return;
+  throw new RuntimeError(
+    `${JSON.stringify(mount.destination)} cannot be mounted because it is not of type proc`,
+  );
+}
+
+/** man 2 statfs; f_type is the first field. */
+function isProc(path: string): boolean {
+  const buffer = new BigInt64Array(16);
+  return rawSyscall(NR.statfs, cstr(path), buffer) === 0 && buffer[0] === BigInt(PROC_SUPER_MAGIC);
 }
 
 /** Fields whose silent omission would change what the container may do or sees. */

@@ -43,9 +43,9 @@ export function openMountpoint(
   kind: "directory" | "file",
   target: Slot,
   why: string,
+  flags = PATH,
 ): void {
   const clean = belowRoot(path);
-  const flags = PATH;
   const inside = context.mounts.findLast((made) => clean.startsWith(`${made.path}/`));
   if (!inside && !covered(context, clean) && context.exists(clean)) {
     openInRoot(context, clean, flags, { into: target, why });

@@ -16,7 +16,7 @@ import type { Mount } from "../../../spec/oci/runtime.ts";
 import { AT_FDCWD, attach, belowRoot, type Context, EMPTY_PATH } from "./context.ts";
 import { type Attributes, type MountOptions, parseMountOptions } from "./mount-options.ts";
 import { openMountpoint } from "./mountpoint.ts";
-import { COPY, COPY_ALL } from "./open-flags.ts";
+import { COPY, COPY_ALL, REAL_DIRECTORY } from "./open-flags.ts";
 
 const SET_STRING = bits({ FSCONFIG_SET_STRING });
 const SET_FLAG = bits({ FSCONFIG_SET_FLAG });
@@ -138,7 +138,17 @@ export function addMount(context: Context, mount: Mount, kind: SourceKind, reado
     }
     const flags = [...options.superblock];
     if (attributes & MOUNT_ATTR_RDONLY && !KERNEL_FILESYSTEMS.has(type)) flags.push("ro");
-    openMountpoint(context, mount.destination, "directory", target, why);
+    // A link there could leave /proc itself to the image, with all that is masked in it (CVE-2019-19921, CVE-2023-27561).
+    if (type === "proc" || type === "sysfs")
+      openMountpoint(
+        context,
+        mount.destination,
+        "directory",
+        target,
+        `${why}: filesystem ${JSON.stringify(type)} must be mounted on ordinary directory`,
+        REAL_DIRECTORY,
+      );
+    else openMountpoint(context, mount.destination, "directory", target, why);
     const data = type === "tmpfs" ? withMode(context, mount, options.data) : options.data;
     newFilesystem(context, { type, source: mount.source || type, data, flags, attributes }, made, why);
     attach(context, made, target, why);

@@ -1,4 +1,6 @@
 // Flags of open(2) and open_tree(2) that many records share, made once.
+
+import { O_NOFOLLOW } from "../../../../ffi/arch/index.ts";
 import {
   AT_EMPTY_PATH,
   AT_RECURSIVE,
@@ -13,6 +15,8 @@ import { bits } from "../../../launcher/plan.ts";
 /** For openInRoot, which adds O_CLOEXEC itself. */
 export const PATH = bits({ O_PATH });
 export const DIRECTORY = bits({ O_PATH, O_DIRECTORY });
+/** A directory that is no symbolic link itself. */
+export const REAL_DIRECTORY = bits({ O_PATH, O_DIRECTORY, O_NOFOLLOW });
 /** For openat. */
 export const OPEN_DIRECTORY = bits({ O_PATH, O_DIRECTORY, O_CLOEXEC });
 export const OPEN_WRITE = bits({ O_WRONLY, O_CLOEXEC });
