@@ -81,8 +81,9 @@ export class Keep {
   async #settleRelays(): Promise<string[]> {
     const wanted = new Map<string, RelayRecord>();
     for (const { relays, netns } of this.#table.all()) {
-      if (netns === undefined || !alive(netns)) continue;
-      for (const relay of relays ?? []) wanted.set(relayKey(relay), relay);
+      // Few have any, and to look whether a container lives costs a system call.
+      if (!relays?.length || netns === undefined || !alive(netns)) continue;
+      for (const relay of relays) wanted.set(relayKey(relay), relay);
     }
     for (const [key, relay] of this.#relays) {
       if (wanted.has(key)) continue;
