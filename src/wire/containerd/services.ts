@@ -360,6 +360,7 @@ export interface TransferProgress {
     | "exists"
     | "uploading"
     | "mounted"
+    | "saved"
     | "done";
   id?: string;
   digest?: string;
@@ -403,7 +404,33 @@ export interface PushRequest {
   signal?: AbortSignal;
 }
 
-/** The registry side of transfer.v1. */
+export interface ExportRequest {
+  /** Names of image records. */
+  images: readonly string[];
+  /** One platform's manifest out of each index; without it all that is here. */
+  platform?: Platform;
+  /** NotFound when an index has platforms that are not here. */
+  allPlatforms?: boolean;
+  /** Without manifest.json, by which `docker load` finds the images. */
+  skipDockerManifest?: boolean;
+  signal?: AbortSignal;
+}
+
+export interface ImportRequest {
+  /** In front of names that are a bare tag: "docker.io/library/box" makes "docker.io/library/box:v1" of "v1". */
+  baseName?: string;
+  /** Name the whole index of the archive as well. */
+  indexName?: string;
+  /** Name nameless images `baseName@digest` ("import@digest" without one) instead of leaving them out. */
+  digests?: boolean;
+  /** Unpack the manifest for this platform (the host's) into snapshots; true by default. */
+  unpack?: boolean;
+  platform?: Platform;
+  snapshotter?: string;
+  signal?: AbortSignal;
+}
+
+/** Moves images between the store, registries and archives. */
 export interface Transfer {
   /** Fetch → verify → decompress → unpack, layers in parallel, leased until the image record holds them. */
   pull(ns: string, request: PullRequest, onProgress?: (progress: TransferProgress) => void): Promise<Image>;
@@ -416,6 +443,15 @@ export interface Transfer {
     request: PushRequest,
     onProgress?: (progress: TransferProgress) => void,
   ): Promise<Descriptor>;
+  /** An OCI layout as a tar archive, which is a docker-archive too. The first chunk comes when all documents were found. */
+  export(ns: string, request: ExportRequest): AsyncIterable<Uint8Array>;
+  /** Takes in an OCI layout or a docker-archive (plain or compressed tar). "saved" is told of each record made. */
+  import(
+    ns: string,
+    archive: AsyncIterable<Uint8Array>,
+    request?: ImportRequest,
+    onProgress?: (progress: TransferProgress) => void,
+  ): Promise<Image[]>;
 }
 
 /** All services of one containerd, as the engine and ctr hold them. */

@@ -39,6 +39,7 @@ const EVENTS: ReadonlySet<string> = new Set<TransferProgress["event"]>([
   "exists",
   "uploading",
   "mounted",
+  "saved",
   "done",
 ]);
 
@@ -63,7 +64,7 @@ export function progressOf(one: Progress): TransferProgress | undefined {
   const { digest, mediaType } = descriptorOf(one.desc);
   return {
     event: event as TransferProgress["event"],
-    ...(one.name === "" ? {} : { id: one.desc ? digest : one.name }),
+    ...(one.name === "" ? {} : { id: one.desc && event !== "saved" ? digest : one.name }),
     ...(digest === "" ? {} : { digest }),
     ...(mediaType === "" ? {} : { mediaType }),
     ...(event === "mounted" && one.parents[0] ? { from: one.parents[0] } : {}),

@@ -9,7 +9,7 @@ import {
   type Descriptor as SpecDescriptor,
 } from "../../../spec/oci/image.ts";
 import { formatPlatform, matchPlatform, platformRank } from "../../../spec/oci/platform.ts";
-import { indexLabels, labelPaths, manifestLabels, sourceLabel } from "../../../wire/containerd/labels.ts";
+import { indexLabels, labelPaths, manifestLabels } from "../../../wire/containerd/labels.ts";
 import { type Descriptor, ServiceError } from "../../../wire/containerd/services.ts";
 import { familiarString, formatReference } from "../../../wire/distribution/reference.ts";
 import { MANIFEST_LIMIT } from "../../../wire/distribution/resolver.ts";
@@ -91,7 +91,7 @@ async function fetchDocument(
   session: Session,
   given: Descriptor,
 ): Promise<{ target: Descriptor; document: unknown }> {
-  const { ns, services, signal, reference } = session;
+  const { ns, services, signal } = session;
   const { digest } = given;
   if (given.size > MANIFEST_LIMIT) throw tooLarge(session, given);
   const there = await holdBlob(session, digest);
@@ -110,7 +110,7 @@ async function fetchDocument(
   const document = parseJson(bytes, digest);
   const target = { ...given, mediaType: provenType(document, mediaType || given.mediaType, session) };
   const labels = {
-    ...sourceLabel(reference),
+    ...session.source,
     ...(isIndex(target.mediaType)
       ? indexLabels(parse(Index, document, target))
       : manifestLabels(parse(Manifest, document, target))),
@@ -200,7 +200,7 @@ async function store(
 async function fetchConfig(session: Session, descriptor: Descriptor): Promise<ConfigRootfs> {
   // As with manifests: a config is read into memory whole.
   if (descriptor.size > 2 * MANIFEST_LIMIT) throw tooLarge(session, descriptor);
-  await fetchBlob(session, descriptor, sourceLabel(session.reference));
+  await fetchBlob(session, descriptor, session.source);
   const bytes = await readBlob(session, descriptor.digest, 2 * MANIFEST_LIMIT);
   const parsed = ConfigRootfs.safeParse(parseJson(bytes, descriptor.digest));
   if (!parsed.success) {

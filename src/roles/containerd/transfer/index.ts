@@ -13,6 +13,8 @@ import { RegistryResolver } from "../../../wire/distribution/registry.ts";
 import type { Resolver } from "../../../wire/distribution/resolver.ts";
 import { defaultRetry, type RetryPolicy } from "../../../wire/distribution/retry.ts";
 import type { ApplyStream } from "../diff/index.ts";
+import { exportImages } from "./export.ts";
+import { importImages } from "./import.ts";
 import { abortable, KeyedLock } from "./keyed-lock.ts";
 import { type PullGround, pull } from "./pull.ts";
 import { push } from "./push.ts";
@@ -89,6 +91,9 @@ export function createTransfer(services: PullServices, options: TransferOptions 
         }
       }
     },
+    export: (ns, request) => exportImages(services, ns, request),
+    import: (ns, archive, request = {}, onProgress = () => {}) =>
+      importImages(ground, ns, archive, request, onProgress),
     async push(ns, request, onProgress) {
       const ended = span("containerd", `push ${request.reference}`);
       try {

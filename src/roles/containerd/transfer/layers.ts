@@ -1,7 +1,7 @@
 // Layers: three are downloaded at a time, and unpacked one on another in order, each into a snapshot named by its chain ID.
 // A layer whose parent is ready is unpacked while it comes in; the others go through the content store.
 import { chainIds, layerCompression, type Manifest } from "../../../spec/oci/image.ts";
-import { labelPaths, SNAPSHOT_REF, sourceLabel, UNCOMPRESSED } from "../../../wire/containerd/labels.ts";
+import { labelPaths, SNAPSHOT_REF, UNCOMPRESSED } from "../../../wire/containerd/labels.ts";
 import { type Descriptor, type Mount, ServiceError } from "../../../wire/containerd/services.ts";
 import { fetchBlob } from "./blob.ts";
 import { hasCode } from "./codes.ts";
@@ -117,7 +117,7 @@ async function bringLayer(
   if (unpacking?.isReady(layer.parent) && session.applyStream) {
     return await unpacking.whileDownloading(layer);
   }
-  await fetchBlob(session, descriptor, sourceLabel(session.reference));
+  await fetchBlob(session, descriptor, session.source);
   session.report({ event: "downloaded", id: digest, digest, mediaType });
   return false;
 }
@@ -190,7 +190,7 @@ class Unpacking {
       let applied: Promise<Descriptor> | undefined;
       let refused: { error: unknown } | undefined;
       try {
-        await fetchBlob(session, descriptor, sourceLabel(session.reference), {
+        await fetchBlob(session, descriptor, session.source, {
           async begin() {
             applied = session.applyStream!(descriptor, pipe, mounts, session.signal);
             applied.catch((error) => {

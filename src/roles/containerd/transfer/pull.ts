@@ -1,7 +1,8 @@
 // One pull: resolve → lease → documents → layers → labels → image record.
 import { createHash, randomUUID } from "node:crypto";
+import type { Manifest } from "../../../spec/oci/image.ts";
 import { hostPlatform, normalize } from "../../../spec/oci/platform.ts";
-import { labelPaths, snapshotLabel } from "../../../wire/containerd/labels.ts";
+import { labelPaths, snapshotLabel, sourceLabel } from "../../../wire/containerd/labels.ts";
 import { withLease } from "../../../wire/containerd/lease.ts";
 import { type Image, type PullRequest, ServiceError } from "../../../wire/containerd/services.ts";
 import {
@@ -24,7 +25,7 @@ import type { PullServices, Session } from "./session.ts";
 const LEASE_LIFE_MS = 24 * 60 * 60 * 1000;
 
 /** Name of the snapshotter that "" stands for. */
-const DEFAULT_SNAPSHOTTER = "overlayfs";
+export const DEFAULT_SNAPSHOTTER = "overlayfs";
 
 export interface PullGround {
   services: PullServices;
@@ -69,6 +70,7 @@ export async function pull(
       services,
       applyStream: ground.applyStream,
       reference,
+      source: sourceLabel(reference),
       platform: normalize(request.platform ?? hostPlatform),
       exactPlatform: request.platform !== undefined,
       fetcher,
@@ -86,11 +88,7 @@ export async function pull(
         const { target, manifest, config } = await fetchDocuments(session, descriptor);
         checkLayers(manifest);
         const unpack = request.unpack ?? true;
-        const chainId = await bringLayers(session, manifest, config.rootfs.diff_ids, unpack);
-        if (unpack && chainId !== "") {
-          const labels = snapshotLabel(snapshotterName, chainId);
-          await services.content.update(ns, { digest: manifest.config.digest, labels }, labelPaths(labels));
-        }
+        await bringUnpacked(session, manifest, config.rootfs.diff_ids, unpack);
         return await record(services, ns, { name, labels: {}, target });
       });
       await services.leases.delete(ns, kept).catch(() => {});
@@ -111,15 +109,30 @@ export async function pull(
   }
 }
 
+/** Brings the layers, and the label by which the config holds their snapshot. */
+export async function bringUnpacked(
+  session: Session,
+  manifest: Manifest,
+  diffIds: readonly string[],
+  unpack: boolean,
+): Promise<void> {
+  const chainId = await bringLayers(session, manifest, diffIds, unpack);
+  if (!unpack || chainId === "") return;
+  const labels = snapshotLabel(session.snapshotterName, chainId);
+  const { digest } = manifest.config;
+  await session.services.content.update(session.ns, { digest, labels }, labelPaths(labels));
+}
+
 /** Labels of a lease that ends by itself. */
 export const expiring = () => ({
   "containerd.io/gc.expire": new Date(Date.now() + LEASE_LIFE_MS).toISOString(),
 });
 
-async function openLease(services: PullServices, ns: string): Promise<string> {
+/** A lease for one transfer. */
+export async function openLease(services: PullServices, ns: string, what = "pull"): Promise<string> {
   const { id } = await services.leases.create(
     ns,
-    `pull-${Date.now()}-${randomUUID().slice(0, 8)}`,
+    `${what}-${Date.now()}-${randomUUID().slice(0, 8)}`,
     expiring(),
   );
   return id;
@@ -160,7 +173,8 @@ async function keepBlobs(services: PullServices, ns: string, lease: string, kept
   }
 }
 
-async function record(
+/** Makes the image record, or points the one that is there to the new target. */
+export async function record(
   services: PullServices,
   ns: string,
   image: Pick<Image, "name" | "labels" | "target">,

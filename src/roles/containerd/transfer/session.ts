@@ -1,7 +1,7 @@
 // What one pull carries through all its steps.
 
 import type { PlatformSpec } from "../../../spec/oci/platform.ts";
-import type { Services, Snapshotter } from "../../../wire/containerd/services.ts";
+import type { Labels, Services, Snapshotter } from "../../../wire/containerd/services.ts";
 import type { Reference } from "../../../wire/distribution/reference.ts";
 import type { Fetcher } from "../../../wire/distribution/resolver.ts";
 import type { RetryPolicy } from "../../../wire/distribution/retry.ts";
@@ -18,6 +18,8 @@ export interface Session {
   /** Unpacks while downloading; without it (a remote containerd) layers are stored first, then Diff.apply runs. */
   applyStream?: ApplyStream;
   reference: Reference;
+  /** Labels that say where the blobs came from. */
+  source: Labels;
   /** What the image is to run on; `exact` when the caller asked for it by name. */
   platform: PlatformSpec;
   exactPlatform: boolean;

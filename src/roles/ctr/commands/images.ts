@@ -5,7 +5,9 @@ import { type Command, type Group, QUIET, SNAPSHOTTER, UsageError } from "../com
 import { binarySize, labelArgs, labelsText } from "../format.ts";
 import { contentOf, manifestOf, platformsOf } from "../image-content.ts";
 import { NARROW, table } from "../table.ts";
+import { exportCommand, importCommand } from "./archive.ts";
 import { pull } from "./pull.ts";
+import { push } from "./push.ts";
 
 const sum = (sizes: readonly { size: number }[]): number =>
   sizes.reduce((total, { size }) => total + size, 0);
@@ -185,5 +187,5 @@ const label: Command = {
 
 export const images: Group = {
   about: "manage images",
-  commands: [check, list, pull, remove, tag, label],
+  commands: [check, exportCommand, importCommand, list, pull, push, remove, tag, label],
 };

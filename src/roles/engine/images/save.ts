@@ -2,7 +2,7 @@
 
 import { MediaType } from "../../../spec/oci/image.ts";
 import { END, encodeHeader, paddingOf } from "../../../store/tar/encode.ts";
-import type { TarEntry } from "../../../store/tar/entry.ts";
+import { plainEntry, plainFile } from "../../../store/tar/plain.ts";
 import {
   familiarName,
   formatReference,
@@ -71,30 +71,6 @@ export function selectForSaving(all: readonly StoredImage[], names: readonly str
   return [...chosen.values()];
 }
 
-function entry(name: string, size: number, directory = false): TarEntry {
-  return {
-    name,
-    type: directory ? "directory" : "file",
-    mode: directory ? 0o755 : 0o644,
-    uid: 0,
-    gid: 0,
-    size,
-    // The same images make the same archive.
-    mtime: { seconds: 0, nanoseconds: 0 },
-    linkName: "",
-    devMajor: 0,
-    devMinor: 0,
-    attributes: new Map(),
-  };
-}
-
-function* file(name: string, content: string): Generator<Uint8Array> {
-  const bytes = new TextEncoder().encode(content);
-  yield encodeHeader(entry(name, bytes.length));
-  yield bytes;
-  yield new Uint8Array(paddingOf(bytes.length));
-}
-
 const blobPath = (digest: string): string => `blobs/${digest.replace(":", "/")}`;
 
 function manifestJson(saved: readonly Saved[]): string {
@@ -151,18 +127,18 @@ export async function saveImages(
     }
   }
   return (async function* () {
-    yield encodeHeader(entry("blobs/", 0, true));
-    yield encodeHeader(entry("blobs/sha256/", 0, true));
+    yield encodeHeader(plainEntry("blobs/", 0, true));
+    yield encodeHeader(plainEntry("blobs/sha256/", 0, true));
     for (const [digest, size] of [...sizes].sort(([a], [b]) => (a < b ? -1 : 1))) {
-      yield encodeHeader(entry(blobPath(digest), size));
+      yield encodeHeader(plainEntry(blobPath(digest), size));
       yield* content.read(engine.namespace, digest);
       yield new Uint8Array(paddingOf(size));
     }
-    yield* file("index.json", indexJson(saved, sizes));
-    yield* file("manifest.json", manifestJson(saved));
-    yield* file("oci-layout", JSON.stringify({ imageLayoutVersion: "1.0.0" }));
+    yield* plainFile("index.json", indexJson(saved, sizes));
+    yield* plainFile("manifest.json", manifestJson(saved));
+    yield* plainFile("oci-layout", JSON.stringify({ imageLayoutVersion: "1.0.0" }));
     const repositories = repositoriesJson(saved);
-    if (repositories !== "{}") yield* file("repositories", repositories);
+    if (repositories !== "{}") yield* plainFile("repositories", repositories);
     yield END;
   })();
 }

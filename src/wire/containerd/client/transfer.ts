@@ -6,12 +6,15 @@ import { Transfer as PbTransfer } from "../../gen/services/transfer_pb.ts";
 import {
   AuthResponseSchema,
   AuthType,
+  ImageExportStreamSchema,
+  ImageImportStreamSchema,
   ImageStoreSchema,
   OCIRegistrySchema,
   ProgressSchema,
   type RegistryResolverSchema,
 } from "../../gen/types/transfer_pb.ts";
 import { platformInit } from "../convert.ts";
+import { receiveBytes, sendBytes } from "../flow.ts";
 import {
   type Images,
   type RegistryAuth,
@@ -119,6 +122,62 @@ export function remoteTransfer(client: Client, images: Images): Transfer {
       // The last word says what was pushed, which one platform out of an index is another document than the record's.
       if (!pushed?.digest || pushed.digest === target.digest) return target;
       return { mediaType: pushed.mediaType ?? "", digest: pushed.digest, size: pushed.total ?? 0 };
+    },
+    async *export(ns, { images: names, platform, allPlatforms, skipDockerManifest, signal }) {
+      const { id, stream } = await open(ns, "export");
+      const [name = "", ...others] = names;
+      const call = calls.transfer(
+        ns,
+        {
+          source: packed(ImageStoreSchema, {
+            name,
+            extraReferences: others.map((other) => ({ name: other })),
+          }),
+          destination: packed(ImageExportStreamSchema, {
+            stream: id,
+            platforms: platform ? [platformInit(platform)] : [],
+            allPlatforms: allPlatforms ?? false,
+            skipCompatibilityManifest: skipDockerManifest ?? false,
+          }),
+        },
+        signal,
+      );
+      // A refusal ends the stream as well; it is told below.
+      call.catch(() => {});
+      try {
+        yield* receiveBytes(stream);
+        await call;
+      } finally {
+        stream.cancel();
+      }
+    },
+    async import(ns, archive, request = {}, onProgress = () => {}) {
+      const { id, stream } = await open(ns, "import");
+      const { baseName = "", digests = false, platform, snapshotter = "" } = request;
+      const unpack = { snapshotter, ...(platform ? { platform: platformInit(platform) } : {}) };
+      const names: string[] = [];
+      const sent = sendBytes(stream, archive).then(() => stream.end());
+      const ends = (): Ends => ({
+        source: packed(ImageImportStreamSchema, { stream: id }),
+        destination: packed(ImageStoreSchema, {
+          name: request.indexName ?? "",
+          extraReferences:
+            baseName !== "" || digests ? [{ name: baseName, isPrefix: true, addDigest: digests }] : [],
+          unpacks: (request.unpack ?? true) ? [unpack] : [],
+        }),
+      });
+      try {
+        const done = run(ns, { signal: request.signal }, ends, (progress) => {
+          if (progress.event === "saved" && progress.id) names.push(progress.id);
+          onProgress(progress);
+        });
+        // A source that cannot be read ends the transfer; otherwise the server says when it is done.
+        await Promise.race([done, sent.then(() => done)]);
+      } finally {
+        stream.cancel();
+        await sent.catch(() => {});
+      }
+      return await Promise.all(names.map((name) => images.get(ns, name)));
     },
   };
 }

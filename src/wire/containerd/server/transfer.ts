@@ -5,6 +5,10 @@ import {
   AuthRequestSchema,
   AuthResponseSchema,
   AuthType,
+  type ImageExportStream,
+  ImageExportStreamSchema,
+  type ImageImportStream,
+  ImageImportStreamSchema,
   type ImageStore,
   ImageStoreSchema,
   type OCIRegistry,
@@ -13,11 +17,12 @@ import {
   type RegistryResolver,
 } from "../../gen/types/transfer_pb.ts";
 import { platformOf } from "../convert.ts";
+import { receiveBytes, sendBytes } from "../flow.ts";
 import { type RegistryAuth, ServiceError, type Services, type TransferProgress } from "../services.ts";
 import { packed, progressInit, unpacked } from "../transfer.ts";
 import type { Call } from "./call.ts";
 import { serveOn } from "./service.ts";
-import type { Streams } from "./streams.ts";
+import type { NamedStream, Streams } from "./streams.ts";
 
 /** The first part of a full reference. */
 const hostOf = (reference: string): string => reference.split("/")[0] ?? "";
@@ -103,6 +108,69 @@ async function push(
   );
 }
 
+function streamOf(streams: Streams, call: Call, id: string): NamedStream {
+  const stream = streams.get(call.namespace, id);
+  if (!stream) throw new ServiceError("InvalidArgument", "the archive needs a stream: its id is empty");
+  return stream;
+}
+
+async function exportTo(
+  { transfer }: Services,
+  streams: Streams,
+  store: ImageStore,
+  to: ImageExportStream,
+  call: Call,
+): Promise<void> {
+  const stream = streamOf(streams, call, to.stream);
+  const [platform] = to.platforms;
+  const names = [store.name, ...store.extraReferences.map(({ name }) => name)].filter(Boolean);
+  try {
+    await sendBytes(
+      stream,
+      transfer.export(call.namespace, {
+        images: names,
+        ...(platform && !to.allPlatforms ? { platform: platformOf(platform) } : {}),
+        allPlatforms: to.allPlatforms,
+        skipDockerManifest: to.skipCompatibilityManifest,
+        signal: call.signal,
+      }),
+    );
+  } finally {
+    stream.end();
+  }
+}
+
+async function importFrom(
+  { transfer, images }: Services,
+  streams: Streams,
+  from: ImageImportStream,
+  store: ImageStore,
+  call: Call,
+  report: Sink,
+): Promise<void> {
+  const ns = call.namespace;
+  const stream = streamOf(streams, call, from.stream);
+  const [unpack] = store.unpacks;
+  const prefix = store.extraReferences.find(({ isPrefix }) => isPrefix);
+  const made = await transfer.import(
+    ns,
+    receiveBytes(stream),
+    {
+      ...(store.name === "" ? {} : { indexName: store.name }),
+      ...(prefix && prefix.name !== "" ? { baseName: prefix.name } : {}),
+      digests: prefix?.addDigest ?? false,
+      unpack: unpack !== undefined,
+      ...(unpack && unpack.snapshotter !== "" ? { snapshotter: unpack.snapshotter } : {}),
+      ...(unpack?.platform ? { platform: platformOf(unpack.platform) } : {}),
+      signal: call.signal,
+    },
+    report,
+  );
+  stream.end();
+  if (Object.keys(store.labels).length === 0) return;
+  for (const image of made) await images.update(ns, { ...image, labels: store.labels }, ["labels"]);
+}
+
 export function serveTransfer(server: Server, services: Services, streams: Streams): void {
   serveOn(server, Transfer, {
     async transfer({ source, destination, options }, call) {
@@ -116,10 +184,14 @@ export function serveTransfer(server: Server, services: Services, streams: Strea
         registry: unpacked(OCIRegistrySchema, destination),
         store: unpacked(ImageStoreSchema, destination),
       };
+      const imported = unpacked(ImageImportStreamSchema, source);
+      const exported = unpacked(ImageExportStreamSchema, destination);
       try {
         if (from.registry && to.store) await pull(services, streams, from.registry, to.store, call, report);
         else if (from.store && to.registry)
           await push(services, streams, from.store, to.registry, call, report);
+        else if (from.store && exported) await exportTo(services, streams, from.store, exported, call);
+        else if (imported && to.store) await importFrom(services, streams, imported, to.store, call, report);
         else {
           throw new ServiceError(
             "Unimplemented",

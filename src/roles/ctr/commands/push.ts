@@ -1,0 +1,35 @@
+import { parsePlatform } from "../../../spec/oci/platform.ts";
+import { type Command, UsageError } from "../command.ts";
+import { authOf, Display, registryFlags } from "../registry.ts";
+
+export const push: Command = {
+  names: ["push"],
+  about: "push an image to a remote",
+  use: "[command options] [flags] <remote> [<local>]",
+  flags: [
+    ...registryFlags,
+    { name: "platform", kind: "string", about: "push content from a specific platform" },
+  ],
+  async run({ services, ns, flags, args: [reference, local] }) {
+    if (!reference) throw new UsageError("please provide a remote image reference to push");
+    const { transfer } = await services();
+    const auth = authOf(flags.string("user"), flags.string("refresh"));
+    const platform = flags.string("platform");
+    const display = new Display(process.stdout.isTTY);
+    const abort = new AbortController();
+    process.once("SIGINT", () => abort.abort());
+    await transfer.push(
+      ns,
+      {
+        reference,
+        image: local ?? reference,
+        ...(auth ? { auth } : {}),
+        ...(platform === "" ? {} : { platform: parsePlatform(platform) }),
+        insecure: flags.boolean("plain-http") || flags.boolean("skip-verify"),
+        signal: abort.signal,
+      },
+      (progress) => display.show(progress),
+    );
+    return 0;
+  },
+};
