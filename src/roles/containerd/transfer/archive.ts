@@ -158,6 +158,7 @@ async function fromDocker(
   const images: Archived[] = [];
   for (const { Config, RepoTags, Layers } of parsed.data) {
     const must = (path: string): File => {
+      if (path.split("/").includes("..")) throw invalid(`${path} points outside of the archive`);
       const file = find(cleanParts(path).join("/"));
       if (!file) throw invalid(`${path} is missing`);
       return file;
