@@ -104,7 +104,6 @@ describe.skipIf(!built || !realDocker || process.getuid!() !== 0)("the same comm
     ] as const) {
       await using netns = await makeNetns();
       await using engine = await startEngine(netns);
-      await engine.start();
       plays[name] = await play(dir, (args, stdin) =>
         run(netns.inside([client, "-H", engine.host, ...args]), {
           env: { DOCKER_CONFIG: join(dir, "config") },

@@ -72,6 +72,9 @@ export async function startEngine(
         env: { DOCKER_CONFIG: join(dir, "config"), ...rest.env },
       }),
     async start(extra = []) {
+      // A second one would be refused while the first answers for it, and nobody would end the first.
+      if (child && child.exitCode === null && child.signalCode === null)
+        throw new Error("the engine is running");
       child = Bun.spawn(
         netns.inside([
           ...(options.behind ?? []),
