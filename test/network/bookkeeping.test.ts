@@ -1,6 +1,9 @@
 // Addresses, pools and ports: logic that needs no privilege.
 import { describe, expect, test } from "bun:test";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import {
   contains,
   formatAddress,
@@ -17,6 +20,7 @@ import { AddressPool } from "../../src/roles/engine/network/ipam.ts";
 import { instanceOf } from "../../src/roles/engine/network/options.ts";
 import { DEFAULT_POOLS, electSubnet, parsePools } from "../../src/roles/engine/network/pools.ts";
 import { HostPorts } from "../../src/roles/engine/network/ports.ts";
+import { NetworkStore } from "../../src/roles/engine/network/store.ts";
 
 const subnet = (text: string) => parseCidr(text)!.subnet;
 const address = (text: string) => parseAddress(text)!;
@@ -213,4 +217,19 @@ describe("the firewall's table", () => {
     const last = { ...state.bridges[0]!, subnets: [subnet("240.0.0.0/4")] };
     expect(elementsOf({ bridges: [last], ports: [] }).subnets).toHaveLength(1);
   });
+});
+
+test("a record of the networks in another version's form is set aside, and does not keep the engine from starting", () => {
+  const dir = mkdtempSync(join(tmpdir(), "networks-"));
+  try {
+    const file = join(dir, "data", "network", "networks.json");
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, JSON.stringify({ version: 1, networks: [{ id: "1", name: "bridge", options: {} }] }));
+    const store = new NetworkStore(join(dir, "data"), join(dir, "exec"));
+    expect(store.load()).toMatchObject({ networks: [], complete: false });
+    expect(existsSync(`${file}.damaged`)).toBe(true);
+    expect(existsSync(file)).toBe(false);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
 });

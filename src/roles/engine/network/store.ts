@@ -61,9 +61,12 @@ export interface StoredEndpoint extends EndpointFile {
   hostname?: string;
 }
 
-function readJson<T>(path: string): T | undefined {
+/** What a file holds; a damaged one, or one that is not `whole`, is set aside so that the engine starts all the same. */
+function readJson<T>(path: string, whole: (value: T) => boolean = () => true): T | undefined {
   try {
-    return JSON.parse(readFileSync(path, "utf8")) as T;
+    const value = JSON.parse(readFileSync(path, "utf8")) as T;
+    if (!whole(value)) throw new Error("it is not in the form that this version writes");
+    return value;
   } catch (error) {
     if (isErrno(error, "ENOENT")) return undefined;
     const aside = `${path}.damaged`;
@@ -76,6 +79,9 @@ function readJson<T>(path: string): T | undefined {
     return undefined;
   }
 }
+
+const ofThisForm = ({ networks }: { networks?: Partial<StoredNetwork>[] }): boolean =>
+  Array.isArray(networks) && networks.every(({ pools }) => Array.isArray(pools));
 
 const ID = /^[0-9a-f]{64}$/;
 
@@ -98,7 +104,7 @@ export class NetworkStore {
     sweepTemporaries(join(this.#networks, ".."));
     sweepTemporaries(this.#endpoints);
     sweepTemporaries(join(this.#copy, ".."));
-    const read = (path: string) => readJson<{ networks?: StoredNetwork[] }>(path)?.networks;
+    const read = (path: string) => readJson<{ networks: StoredNetwork[] }>(path, ofThisForm)?.networks;
     const [record, copy] = [read(this.#networks), read(this.#copy)];
     const endpoints: StoredEndpoint[] = [];
     for (const name of readdirSync(this.#endpoints)) {
