@@ -35,14 +35,13 @@ const globals = {
   criu: {
     names: ["criu"],
     kind: "text",
-    about: "path to the criu binary used for checkpoint and restore",
+    about: "not used: checkpoint and restore are not supported yet",
     fallback: "criu",
   },
   systemdCgroup: {
     names: ["systemd-cgroup"],
     kind: "boolean",
-    about:
-      'enable systemd cgroup support, expects cgroupsPath to be of form "slice:prefix:name" for e.g. "system.slice:runc:434234"',
+    about: "refused: only the cgroupfs driver is supported",
   },
   rootless: {
     names: ["rootless"],
@@ -118,6 +117,8 @@ async function dispatch(args: string[]): Promise<number> {
   const format = text(parsed, "logFormat");
   if (format !== undefined && format !== "text" && format !== "json")
     throw new Error(`invalid log-format: ${format}`);
+  if (name === "checkpoint" || name === "restore")
+    throw new Error(`${name} is not supported: this runtime does not drive criu yet`);
   const load = Object.hasOwn(verbs, name) ? verbs[name] : undefined;
   if (!load) {
     fatal(`No help topic for '${name}'`);
