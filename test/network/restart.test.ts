@@ -201,8 +201,8 @@ describe.skipIf(!root)(`networks over time${root ? "" : " (skipped: needs root)"
       const { sandbox, endpoint } = await put(world, engine, name, [published(8080)]);
       expect(endpoint.ipAddress).toBe("172.17.0.2");
       await sandbox.serve(name, 80);
-      // The dead one's bridge port is shut while the kernel takes its veth away in its own time. Even so about one first
-      // visit in a hundred is refused, for a reason not found yet; the second one is not.
+      // The dead one's bridge port is shut while the kernel takes its veth away in its own time. Even so the first
+      // visit is refused in some rounds, for a reason not found yet; the second one is not.
       const first = await visit(world.neighbour.inside, HOST_IP, 8080);
       if (first === "") console.log(`${name}: the first visit was refused`);
       const answer = first || (await visit(world.neighbour.inside, HOST_IP, 8080));
