@@ -59,7 +59,7 @@ export const commandLines: readonly string[] = [
   "run --rm --cap-drop ALL bb sh -c 'grep CapEff /proc/self/status'",
   "run --rm --sysctl net.ipv4.ip_forward=1 bb cat /proc/sys/net/ipv4/ip_forward",
   "run --rm --tmpfs /t:size=1m bb df -k /t",
-  "run --rm --add-host a.b:1.2.3.4 bb grep a.b /etc/hosts",
+  "run --rm --add-host a.b:1.2.3.4 bb grep -F a.b /etc/hosts",
   "run --rm --dns 9.9.9.9 --network none bb cat /etc/resolv.conf",
   "run --name",
   "run -d -t -x bb",
