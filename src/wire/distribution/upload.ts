@@ -1,6 +1,8 @@
 // One blob on its way into a registry: mounted from a sister repository, else sent in one PUT, else — where the connection broke
 // or the registry will not take it whole — in chunks from where it stopped. distribution-spec "Pushing Blobs"
+
 import { type Descriptor, ServiceError } from "../containerd/services.ts";
+import { pulledStream } from "../pulled-stream.ts";
 import { type Connection, isPassing, type RequestOptions } from "./connection.ts";
 import { refusal } from "./failure.ts";
 import type { Reference } from "./reference.ts";
@@ -119,7 +121,7 @@ export class Upload {
     const { size } = this.descriptor;
     return await this.#request("PUT", this.#finalLocation(), {
       headers: { "content-type": octets, "content-length": String(size) },
-      body: () => streamOf(this.source(0)),
+      body: () => pulledStream(this.source(0)),
       signal,
     });
   }
@@ -200,18 +202,4 @@ function rangeEnd(response: Response): number | undefined {
   const last = /^(?:bytes=)?0-(-?[0-9]+)$/.exec(response.headers.get("range") ?? "")?.[1];
   if (last === undefined) return undefined;
   return Number(last) <= 0 ? 0 : Number(last) + 1;
-}
-
-function streamOf(source: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
-  const iterator = source[Symbol.asyncIterator]();
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const { value, done } = await iterator.next();
-      if (done) controller.close();
-      else controller.enqueue(value);
-    },
-    async cancel() {
-      await iterator.return?.();
-    },
-  });
 }

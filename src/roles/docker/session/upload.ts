@@ -1,6 +1,8 @@
 // Bytes from a file or stdin as a request's body.
+
 import { closeSync, fstatSync, openSync } from "node:fs";
 import type { EngineClient, RequestOptions } from "../../../wire/engine/client.ts";
+import { pulledStream } from "../../../wire/pulled-stream.ts";
 import { openError } from "../errors.ts";
 
 /** The chunks of a file, or of stdin for "-". Throws with docker's words when it cannot be opened. */
@@ -30,22 +32,7 @@ export function upload(
 ): Promise<Response> {
   return client.request(method, path, {
     ...options,
-    body: body instanceof ReadableStream ? body : readable(body),
+    body: body instanceof ReadableStream ? body : pulledStream(body),
     headers: { "Content-Type": "application/x-tar", ...options.headers },
-  });
-}
-
-/** A pulled stream: the next chunk is made when the socket has taken the last. */
-function readable(chunks: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
-  const iterator = chunks[Symbol.asyncIterator]();
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const { value, done } = await iterator.next();
-      if (done) controller.close();
-      else controller.enqueue(value);
-    },
-    async cancel() {
-      await iterator.return?.();
-    },
   });
 }
