@@ -5,7 +5,6 @@
 export const MAX_LINE = 16 * 1024;
 
 const NEWLINE = 10;
-const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 const encoder = new TextEncoder();
 
 /** RFC3339Nano as Go prints it: trailing zeros of the fraction are left out. */
@@ -15,15 +14,19 @@ export function rfc3339Nano(time: { seconds: number; nanos: number }): string {
   return `${second}.${String(time.nanos).padStart(9, "0").replace(/0+$/, "")}Z`;
 }
 
-// Docker's encoder escapes what HTML could misread and U+2028/9, which JSON.stringify leaves as they are.
-const UNSAFE = /[<>&\u2028\u2029]/;
-const UNSAFE_ALL = /[<>&\u2028\u2029]/g;
-const unicode = (char: string) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
+// Docker's encoder escapes what HTML could misread and U+2028/9, which JSON.stringify leaves as they are. A pass a character
+// costs a search each; one regular expression with a callback costs a call each time one is found.
+const safe = (json: string) =>
+  json
+    .replaceAll("<", "\\u003c")
+    .replaceAll(">", "\\u003e")
+    .replaceAll("&", "\\u0026")
+    .replaceAll("\u2028", "\\u2028")
+    .replaceAll("\u2029", "\\u2029");
 
-function escaped(text: string): string {
-  const json = JSON.stringify(text).slice(1, -1);
-  return UNSAFE.test(json) ? json.replace(UNSAFE_ALL, unicode) : json;
-}
+/** UTF-8, what is none as U+FFFD. A Buffer is decoded three times as fast as by TextDecoder. */
+const decoded = (bytes: Uint8Array) =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
 
 /** Where to cut a piece of at most MAX_LINE bytes out of a longer line: not inside a UTF-8 character. */
 function cut(bytes: Uint8Array, from: number): number {
@@ -91,26 +94,21 @@ export class LineEncoder {
     return end;
   }
 
-  /** Whole lines, each ended by a newline. */
+  /** Whole lines, each ended by a newline. One replacement makes the entries, without a call for each line. */
   #lines(bytes: Uint8Array, time: string): string {
-    const text = utf8.decode(bytes);
-    const tail = `${this.#between}${time}"}\n`;
-    // In escaped text without a backslash of its own, `\n` can only be a newline.
-    if (!text.includes("\\")) {
-      const json = escaped(text);
-      return `{"log":"${json.slice(0, -2).replaceAll("\\n", `\\n${tail}{"log":"`)}\\n${tail}`;
-    }
-    let out = "";
-    for (let at = 0; at < text.length; ) {
-      const end = text.indexOf("\n", at) + 1;
-      out += `{"log":"${escaped(text.slice(at, end))}${tail}`;
-      at = end;
-    }
-    return out;
+    const text = decoded(bytes.subarray(0, -1));
+    const tail = `\\n${this.#between}${time}"}\n`;
+    const next = `${tail}{"log":"`;
+    // In escaped text without a backslash of its own, `\n` can only be a newline. Otherwise: quotes inside of strings are
+    // escaped, so `","` can only be what separates two of them.
+    const entries = text.includes("\\")
+      ? safe(JSON.stringify(text.split("\n")).slice(2, -2)).replaceAll('","', next)
+      : safe(JSON.stringify(text).slice(1, -1)).replaceAll("\\n", next);
+    return `{"log":"${entries}${tail}`;
   }
 
   #entry(bytes: Uint8Array, time: string): string {
-    return `{"log":"${escaped(utf8.decode(bytes))}${this.#between}${time}"}\n`;
+    return `{"log":"${safe(JSON.stringify(decoded(bytes)).slice(1, -1))}${this.#between}${time}"}\n`;
   }
 }
 

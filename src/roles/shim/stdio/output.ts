@@ -4,7 +4,7 @@ import { openSync, statSync } from "node:fs";
 import { O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } from "../../../../ffi/constants/fcntl.ts";
 import { isErrno } from "../../../../ffi/errno.ts";
 import { Fd } from "../../../../ffi/fd.ts";
-import { pipe, setNonBlocking } from "../../../../ffi/fifo.ts";
+import { growPipe, pipe, setNonBlocking } from "../../../../ffi/fifo.ts";
 import { open } from "../../../../ffi/file.ts";
 import { log } from "../../../observe/log.ts";
 import type { JsonLog, LogStream } from "../../../store/jsonlog/writer.ts";
@@ -222,6 +222,7 @@ export class RelayedOutput implements Output {
     if (path !== "") this.#goal = new FifoGoal(path, jsonLog === undefined);
     if (source === "pipe") {
       const [read, write] = pipe();
+      growPipe(read, 1 << 20);
       this.#source = read;
       this.child = write;
     }
