@@ -1,8 +1,7 @@
 // Network interfaces: bridges, veth pairs, their flags and masters. Each verb is one message.
-import { AF_UNSPEC, NLM_F_CREATE, NLM_F_EXCL } from "../../constants/netlink.ts";
+import { AF_BRIDGE, AF_UNSPEC, NLM_F_CREATE, NLM_F_EXCL } from "../../constants/netlink.ts";
 import {
   BR_STATE_DISABLED,
-  BR_STATE_FORWARDING,
   IFF_UP,
   IFNAMSIZ,
   RTM_DELLINK,
@@ -66,8 +65,6 @@ export interface PortChange {
   hairpin?: boolean;
   /** Isolated ports reach no other isolated port. */
   isolated?: boolean;
-  /** False: no frame comes in or goes out, nothing is learned, and what was learned is forgotten. */
-  forwarding?: boolean;
 }
 
 /** A device on top of another one (or of nothing), born where it is to live. */
@@ -203,14 +200,33 @@ export function setBridgePort(name: string, change: PortChange): Message {
         IFLA_INFO_SLAVE_DATA: {
           IFLA_BRPORT_MODE: flag(change.hairpin),
           IFLA_BRPORT_ISOLATED: flag(change.isolated),
-          IFLA_BRPORT_STATE:
-            change.forwarding === undefined
-              ? undefined
-              : change.forwarding
-                ? BR_STATE_FORWARDING
-                : BR_STATE_DISABLED,
-          IFLA_BRPORT_FLUSH: change.forwarding === false ? new Uint8Array() : undefined,
         },
+      },
+    },
+  );
+}
+
+/**
+ * Shuts a bridge port (interface index) for good: no frame comes in or goes out, nothing is learned, what was learned is
+ * forgotten. It has to be the bridge's own RTM_SETLINK: after a change by RTM_NEWLINK the kernel tells of a changed device, at
+ * which a disabled port that still has its carrier is enabled again. A late carrier event does that too, and an enabled port
+ * would be flooded with what nobody else is known to want: hence the flags, which no event touches.
+ */
+export function shutBridgePort(index: number): Message {
+  return message(
+    "RTM_SETLINK",
+    RTM_SETLINK,
+    0,
+    `bridge port ${index}`,
+    { ifi_family: AF_BRIDGE, ifi_index: index },
+    {
+      IFLA_PROTINFO: {
+        IFLA_BRPORT_LEARNING: 0,
+        IFLA_BRPORT_UNICAST_FLOOD: 0,
+        IFLA_BRPORT_MCAST_FLOOD: 0,
+        IFLA_BRPORT_BCAST_FLOOD: 0,
+        IFLA_BRPORT_STATE: BR_STATE_DISABLED,
+        IFLA_BRPORT_FLUSH: new Uint8Array(),
       },
     },
   );

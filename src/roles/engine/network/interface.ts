@@ -5,8 +5,15 @@ import { isErrno } from "../../../../ffi/errno.ts";
 import type { Fd } from "../../../../ffi/fd.ts";
 import { open } from "../../../../ffi/file.ts";
 import { newAddress } from "../../../../ffi/netlink/route/address.ts";
-import { deleteLink, findLink, newVeth, setBridgePort, setLink } from "../../../../ffi/netlink/route/link.ts";
-import { forgetForwarding, forgetNeighbour } from "../../../../ffi/netlink/route/neighbour.ts";
+import {
+  deleteLink,
+  findLink,
+  newVeth,
+  setBridgePort,
+  setLink,
+  shutBridgePort,
+} from "../../../../ffi/netlink/route/link.ts";
+import { forgetNeighbour } from "../../../../ffi/netlink/route/neighbour.ts";
 import { replaceDefaultRoute } from "../../../../ffi/netlink/route/route.ts";
 import { NetlinkSocket } from "../../../../ffi/netlink/socket.ts";
 import { inNetns } from "../../../../ffi/netns.ts";
@@ -168,20 +175,15 @@ export function forgetInterface(
     customMac: boolean;
   },
 ): void {
-  const tolerate = (work: () => void): boolean => {
+  const tolerate = (work: () => void): void => {
     try {
       work();
-      return true;
     } catch (error) {
-      if (!isErrno(error, "ENOENT", "ENODEV", "EINVAL", "EOPNOTSUPP", "ENETDOWN", "EBUSY")) throw error;
-      return false;
+      if (!isErrno(error, "ENOENT", "ENODEV", "EINVAL", "EOPNOTSUPP")) throw error;
     }
   };
-  const shut = tolerate(() => socket.request(setBridgePort(gone.hostName, { forwarding: false })));
-  if (!shut) {
-    const link = findLink(socket, gone.hostName);
-    if (link) tolerate(() => socket.request(forgetForwarding(link.index, gone.mac)));
-  }
+  const port = findLink(socket, gone.hostName);
+  if (port) tolerate(() => socket.request(shutBridgePort(port.index)));
   if (!gone.customMac) return;
   for (const address of gone.addresses) {
     tolerate(() => socket.request(forgetNeighbour(gone.bridge, addressBytes(address))));
