@@ -145,15 +145,21 @@ export function namesAt(path: string): string[] | undefined {
   }
 }
 
+function withoutEndSlashes(path: string): string {
+  let end = path.length;
+  while (end > 0 && path[end - 1] === "/") end--;
+  return path.slice(0, end);
+}
+
 /** "/a/b" → "/a"; "a" → ".". */
 export function parentOf(path: string): string {
-  const trimmed = path.replace(/\/+$/, "");
+  const trimmed = withoutEndSlashes(path);
   const slash = trimmed.lastIndexOf("/");
   return slash < 0 ? "." : slash === 0 ? "/" : trimmed.slice(0, slash);
 }
 
 /** "/a/b" → "b". */
 export function nameOf(path: string): string {
-  const trimmed = path.replace(/\/+$/, "");
+  const trimmed = withoutEndSlashes(path);
   return trimmed.slice(trimmed.lastIndexOf("/") + 1);
 }

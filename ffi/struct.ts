@@ -62,7 +62,11 @@ export function pack<F extends string>(
 
 /** Reads one field. 64-bit fields come back as number (exact to 2^53, which no size or time here exceeds). */
 export function field<F extends string>(of: Layout<F>, bytes: Uint8Array, name: F): number {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return fieldIn(of, new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), name);
+}
+
+/** As `field`, for structs of which much is read: the view is made once. */
+export function fieldIn<F extends string>(of: Layout<F>, view: DataView, name: F): number {
   const [offset, type] = of.fields[name];
   switch (type) {
     case "u8":
@@ -74,8 +78,8 @@ export function field<F extends string>(of: Layout<F>, bytes: Uint8Array, name: 
     case "i32":
       return view.getInt32(offset, true);
     case "u64":
-      return Number(view.getBigUint64(offset, true));
+      return view.getUint32(offset, true) + view.getUint32(offset + 4, true) * 2 ** 32;
     case "i64":
-      return Number(view.getBigInt64(offset, true));
+      return view.getUint32(offset, true) + view.getInt32(offset + 4, true) * 2 ** 32;
   }
 }

@@ -18,7 +18,7 @@ import { STATX_BASIC_STATS } from "./constants/stat.ts";
 import { ERRNO, SyscallError } from "./errno.ts";
 import { Fd, type FdLike, fdNumber } from "./fd.ts";
 import { rawSyscall, syscall } from "./libc.ts";
-import { field, layout, pack } from "./struct.ts";
+import { fieldIn, layout, pack } from "./struct.ts";
 
 /** A name or path with one character a byte. */
 export type ByteName = string;
@@ -99,21 +99,22 @@ export function statAt(dir: FdLike, name: ByteName): FileStat | undefined {
   const result = rawSyscall(NR.statx, fdNumber(dir), bytes(name), flags, STATX_BASIC_STATS, into);
   if (result === -ERRNO.ENOENT!) return undefined;
   if (result < 0) throw new SyscallError("statx", -result, showName(name));
-  const mode = field(Statx, into, "stx_mode");
+  const view = new DataView(into.buffer);
+  const mode = fieldIn(Statx, view, "stx_mode");
   return {
     mode,
     type: mode & S_IFMT,
-    uid: field(Statx, into, "stx_uid"),
-    gid: field(Statx, into, "stx_gid"),
-    size: field(Statx, into, "stx_size"),
-    links: field(Statx, into, "stx_nlink"),
-    ino: field(Statx, into, "stx_ino"),
-    dev: `${field(Statx, into, "stx_dev_major")}:${field(Statx, into, "stx_dev_minor")}`,
-    rdevMajor: field(Statx, into, "stx_rdev_major"),
-    rdevMinor: field(Statx, into, "stx_rdev_minor"),
+    uid: fieldIn(Statx, view, "stx_uid"),
+    gid: fieldIn(Statx, view, "stx_gid"),
+    size: fieldIn(Statx, view, "stx_size"),
+    links: fieldIn(Statx, view, "stx_nlink"),
+    ino: fieldIn(Statx, view, "stx_ino"),
+    dev: `${fieldIn(Statx, view, "stx_dev_major")}:${fieldIn(Statx, view, "stx_dev_minor")}`,
+    rdevMajor: fieldIn(Statx, view, "stx_rdev_major"),
+    rdevMinor: fieldIn(Statx, view, "stx_rdev_minor"),
     mtime: {
-      seconds: field(Statx, into, "stx_mtime.tv_sec"),
-      nanoseconds: field(Statx, into, "stx_mtime.tv_nsec"),
+      seconds: fieldIn(Statx, view, "stx_mtime.tv_sec"),
+      nanoseconds: fieldIn(Statx, view, "stx_mtime.tv_nsec"),
     },
   };
 }

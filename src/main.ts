@@ -1,5 +1,4 @@
 // argv[0] → role. One table; each role is imported lazily, so that a role pays only for what it uses.
-import { basename } from "node:path";
 import { ENGINE_OPTIONS, LONG_LIFE, SHORT_LIFE } from "./lives.ts";
 import { compiled } from "./self.ts";
 
@@ -81,7 +80,7 @@ function usage(): string {
 }
 
 async function dispatch(argv0: string, args: string[]): Promise<number> {
-  let name = basename(argv0);
+  let name = argv0.slice(argv0.lastIndexOf("/") + 1);
   let rest = args;
   if (!roles.some((role) => role.names.includes(name))) {
     const first = rest[0];
@@ -119,7 +118,7 @@ async function dispatch(argv0: string, args: string[]): Promise<number> {
 let obeyed = false;
 let shortLife = false;
 for (const name of Object.keys(process.env)) {
-  if (!/^(BUN_|NODE_)/.test(name)) continue;
+  if (!name.startsWith("BUN_") && !name.startsWith("NODE_")) continue;
   // Where the executable has no prologue, the engine's own options cannot be closed and are in force by now.
   if (SHORT_LIFE.includes(`${name}=${process.env[name]}`)) shortLife = true;
   else obeyed ||= name.startsWith(ENGINE_OPTIONS);

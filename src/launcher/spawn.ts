@@ -51,6 +51,13 @@ export interface SpawnOptions {
   argv0: string;
 }
 
+/** Stdio and so many descriptors after it: what the caller gave us for the container. */
+export function inherited(preserve: number): number[] {
+  const numbers: number[] = [];
+  for (let fd = 0; fd < 3 + preserve; fd++) numbers.push(fd);
+  return numbers;
+}
+
 /** Runs a plan that was written for a report descriptor of `stdio.length`. */
 export function spawnPlan(plan: Plan, options: SpawnOptions): RunningPlan {
   using program = sealedMemfd("launcher", assemble(plan, { reportFd: options.stdio.length }));

@@ -38,7 +38,7 @@ export function parseFlags(table: FlagTable, args: readonly string[]): Parsed {
       break;
     }
     if (!arg.startsWith("-") || arg === "-") break;
-    const word = arg.replace(/^--?/, "");
+    const word = arg.slice(arg.startsWith("--") ? 2 : 1);
     const equals = word.indexOf("=");
     const name = equals < 0 ? word : word.slice(0, equals);
     const known = byName.get(name);

@@ -22,8 +22,11 @@ export interface HostCapabilities {
 
 export function hostCapabilities(): HostCapabilities {
   const status = readText("/proc/self/status");
-  const set = (name: string) =>
-    BigInt(`0x${new RegExp(`^${name}:\\s*([0-9a-f]+)`, "m").exec(status)?.[1] ?? "0"}`);
+  const set = (name: string) => {
+    const label = `\n${name}:\t`;
+    const at = status.indexOf(label) + label.length;
+    return BigInt(`0x${status.slice(at, at + 16)}`); // always sixteen digits: man 5 proc
+  };
   const last = Number(readText("/proc/sys/kernel/cap_last_cap"));
   return { bounding: set("CapBnd"), effective: set("CapEff"), known: (1n << BigInt(last + 1)) - 1n };
 }
@@ -69,7 +72,7 @@ export function oomScore(
 
 /** Whether this process is in a user namespace that is not the machine's first: root there may not make devices. */
 export function inUserNamespace(): boolean {
-  const map = readTextIfThere("/proc/self/uid_map")?.trim().split(/\s+/);
+  const map = readTextIfThere("/proc/self/uid_map")?.trim().split(" ").filter(Boolean);
   return map !== undefined && !(map[0] === "0" && map[1] === "0" && map[2] === "4294967295");
 }
 

@@ -1,7 +1,7 @@
 // The `runc` role: global flags, then a verb. The verbs of a container's life are imported at once: they share nearly all
 // of their modules, and every further chunk of the bundle costs 0.3 ms. The others come one by one.
-import { NR } from "../../../ffi/arch/index.ts";
-import { rawSyscall } from "../../../ffi/libc.ts";
+import { part } from "../../launcher/parting.ts";
+import { compiled } from "../../self.ts";
 import { StateStore } from "./container/state.ts";
 import { RuntimeError } from "./errors.ts";
 import { type FlagTable, flag, parseFlags, text, UsageError } from "./flags.ts";
@@ -74,7 +74,7 @@ const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
 export async function main(args: string[]): Promise<number> {
   const code = await outcome(args);
   // All output was written by plain writes: nothing is left that the engine's own wind-down (1–2 ms) would do.
-  if (Bun.main.startsWith("/$bunfs/")) rawSyscall(NR.exit_group, code);
+  if (compiled) part(code);
   return code;
 }
 

@@ -34,7 +34,8 @@ export function effectiveRules(rules: readonly DeviceRule[]): { allowAll: boolea
       (rule.type === undefined || rule.type === "a") &&
       number(rule.major) === "*" &&
       number(rule.minor) === "*";
-    if (all && (!rule.access || /(?=.*r)(?=.*w)(?=.*m)/.test(rule.access))) {
+    const { access } = rule;
+    if (all && (!access || (access.includes("r") && access.includes("w") && access.includes("m")))) {
       allowAll = rule.allow;
       effective = [];
     } else if (!(allowAll && rule.allow)) effective.push(rule);

@@ -17,7 +17,9 @@ export interface Cgroups {
 }
 
 const unescapeOctal = (path: string) =>
-  path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+  path.includes("\\")
+    ? path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
+    : path;
 
 /** Names of super block options that are no controllers. */
 const NOT_CONTROLLERS = new Set([
@@ -61,8 +63,10 @@ export function parseMountinfo(mountinfo: string): Cgroups {
 export function parseMembership(text: string): Map<string, string> {
   const paths = new Map<string, string>();
   for (const line of text.split("\n")) {
-    const match = /^\d+:([^:]*):(.*)$/.exec(line);
-    if (match) for (const name of match[1]!.split(",")) paths.set(name, match[2]!);
+    const first = line.indexOf(":");
+    const second = line.indexOf(":", first + 1);
+    if (second < 0) continue;
+    for (const name of line.slice(first + 1, second).split(",")) paths.set(name, line.slice(second + 1));
   }
   return paths;
 }

@@ -7,7 +7,7 @@ import { open, write } from "../../../../ffi/file.ts";
 import { linkText } from "../../../../ffi/path.ts";
 import { pidfdOpen } from "../../../../ffi/process.ts";
 import { renderPlan } from "../../../launcher/render.ts";
-import { pipe, spawnPlan } from "../../../launcher/spawn.ts";
+import { inherited, pipe, spawnPlan } from "../../../launcher/spawn.ts";
 import type { Process } from "../../../spec/oci/runtime.ts";
 import { readControl } from "../cgroup/files.ts";
 import { hostCgroups, membership } from "../cgroup/hierarchy.ts";
@@ -116,8 +116,8 @@ function launch(
   listener: Listener | undefined,
 ): Executed {
   const go = pipe("go pipe");
-  const preserved = Array.from({ length: options.preserveFds }, (_, i) => 3 + i);
-  const stdio = [0, 1, 2, ...preserved, go.readEnd.number, init.number];
+  const stdio = inherited(options.preserveFds);
+  stdio.push(go.readEnd.number, init.number);
   if (options.console) stdio.push(options.console.number);
   stdio.push(...(listener?.stdio ?? []));
   const running = spawnPlan(plan, { stdio, argv0: "runc:[EXEC]" });

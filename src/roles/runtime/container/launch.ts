@@ -7,7 +7,14 @@ import type { Fd } from "../../../../ffi/fd.ts";
 import { mknodat, open, write } from "../../../../ffi/file.ts";
 import { exists, kindOf, readText, realPath } from "../../../../ffi/path.ts";
 import { renderPlan } from "../../../launcher/render.ts";
-import { PlanError, pipe, type Report, type RunningPlan, spawnPlan } from "../../../launcher/spawn.ts";
+import {
+  inherited,
+  PlanError,
+  pipe,
+  type Report,
+  type RunningPlan,
+  spawnPlan,
+} from "../../../launcher/spawn.ts";
 import { span } from "../../../observe/trace.ts";
 import type { Config } from "../../../spec/oci/runtime.ts";
 import { parseConfig } from "../../../spec/oci/runtime-validate.ts";
@@ -230,8 +237,8 @@ async function follow(
     // Read-write: opening does not wait for a writer, and an empty FIFO blocks the reader instead of ending.
     fifo = open(path, O_RDWR);
   }
-  const preserved = Array.from({ length: options.preserveFds }, (_, i) => 3 + i);
-  const stdio = [0, 1, 2, ...preserved, go.readEnd.number];
+  const stdio = inherited(options.preserveFds);
+  stdio.push(go.readEnd.number);
   if (fifo) stdio.push(fifo.number);
   if (options.console) stdio.push(options.console.number);
   stdio.push(...(extra.listener?.stdio ?? []), ...extra.mounts.map((mount) => mount.number));
