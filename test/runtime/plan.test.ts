@@ -34,7 +34,7 @@ function facts(config: Config, change: Partial<CreateFacts> = {}): CreateFacts {
     sharedParent: undefined,
     cgroups,
     cgroupPaths: containerCgroups(cgroups, new Map(), "/test/c1", "c1"),
-    sourceKind: (source) => (source.endsWith(".conf") ? "file" : "directory"),
+    sourceKind: (source) => ({ kind: source.endsWith(".conf") ? "file" : "directory", link: undefined }),
     exists: (path) => ["proc", "dev", "sys", "tmp"].includes(path),
     modeOf: () => undefined,
     hostHasKcore: true,
@@ -47,6 +47,7 @@ function facts(config: Config, change: Partial<CreateFacts> = {}): CreateFacts {
     knownCapabilities: ALL_CAPABILITIES,
     ownStdio: [],
     inUserNamespace: false,
+    keepGroups: false,
     hostDevices: false,
     mappedByUser: false,
     filter: undefined,
@@ -139,10 +140,10 @@ test("exec joins by the process's descriptor", () => {
   golden("exec", renderPlan(execPlan(process, execFacts)));
 });
 
-test("what would hide the rootfs, or needs a mount namespace that is not there, is refused", () => {
+test("a copy of the root over the root, and what needs a mount namespace that is not there, are refused", () => {
   const config = defaultSpec(false);
-  config.mounts = [{ destination: "/x/..", type: "tmpfs" }];
-  expect(() => createPlan(config, facts(config))).toThrow("it would hide the rootfs");
+  config.mounts = [{ destination: "/x/..", type: "tmpfs", options: ["tmpcopyup"] }];
+  expect(() => createPlan(config, facts(config))).toThrow("tmpcopyup is not possible over the root itself");
   const bare = defaultSpec(false);
   bare.linux!.namespaces = [{ type: "pid" }];
   expect(() => createPlan(bare, facts(bare))).toThrow(

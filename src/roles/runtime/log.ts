@@ -8,10 +8,12 @@ let file: string | undefined;
 let format = "text";
 let debugging = false;
 
+/** Throws when the file cannot be opened: whoever names one looks for errors there. */
 export function configureLog(options: { file: string | undefined; format: string; debug: boolean }): void {
-  file = options.file;
   format = options.format;
   debugging = options.debug;
+  if (options.file) writeText(options.file, "", { mode: 0o644, append: true });
+  file = options.file || undefined;
 }
 
 /** logrus's time: RFC 3339 to the second, local zone shown as an offset; ours is UTC. */

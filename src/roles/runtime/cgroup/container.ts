@@ -67,6 +67,21 @@ export function setFrozen(paths: CgroupPaths, frozen: boolean): void {
   else throw new Error("no freezer cgroup: the container cannot be paused");
 }
 
+/** Moves a process into the container's own freezer (v1, where a frozen process does not even die), if it is elsewhere. */
+export function bringBack(paths: CgroupPaths, pid: number): void {
+  const directory = paths["freezer"];
+  if (
+    directory === undefined ||
+    (readControl(directory, "cgroup.procs") ?? "").split("\n").includes(String(pid))
+  )
+    return;
+  try {
+    writeControl(directory, "cgroup.procs", String(pid));
+  } catch {
+    // It has just ended, or the cgroup is gone; the caller's wait tells.
+  }
+}
+
 export function isFrozen(paths: CgroupPaths): boolean {
   const v1 = paths["freezer"];
   if (v1 !== undefined) {

@@ -19,6 +19,7 @@ import { type Descriptors, TELL } from "../launch/context.ts";
 import { execPlan } from "../launch/exec-plan.ts";
 import { NAMESPACE_FLAG } from "../launch/namespaces.ts";
 import { print } from "../output.ts";
+import { keepsGroups } from "./extensions.ts";
 import { filterOf } from "./filter.ts";
 import { withHome } from "./home.ts";
 import type { Listener } from "./listener.ts";
@@ -96,6 +97,7 @@ export async function execInContainer(options: ExecOptions): Promise<Executed | 
     knownCapabilities: capabilities.known,
     ownStdio: foreignStdio(process.user.uid, process.terminal ?? false),
     inUserNamespace,
+    keepGroups: keepsGroups(config),
     filter: await filterOf(config),
     withListener,
     rare: await rareSettings(config, process),

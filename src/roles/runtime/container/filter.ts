@@ -2,10 +2,15 @@
 import { arch } from "../../../../ffi/arch/index.ts";
 import type { Config } from "../../../spec/oci/runtime.ts";
 import type { Filter } from "../seccomp/compile.ts";
+import { refusesUnknownCalls } from "./extensions.ts";
 
 export async function filterOf(config: Config): Promise<Filter | undefined> {
   const seccomp = config.linux?.seccomp;
   if (!seccomp) return undefined;
   const { compileFilter } = await import("../seccomp/compile.ts");
+  if (refusesUnknownCalls(config)) {
+    const { checkCallNames } = await import("../seccomp/names.ts");
+    checkCallNames(seccomp);
+  }
   return compileFilter(seccomp, arch);
 }

@@ -1,8 +1,12 @@
 // Hooks: programs told the container's state on stdin. config.md#posix-platform-hooks
 
+import { O_APPEND, O_CREAT, O_WRONLY } from "../../../../ffi/constants/fcntl.ts";
 import { errnoText } from "../../../../ffi/errno.ts";
+import type { Fd } from "../../../../ffi/fd.ts";
+import { open } from "../../../../ffi/file.ts";
 import { exists } from "../../../../ffi/path.ts";
 import type { Hook, HookKind, State } from "../../../spec/oci/runtime.ts";
+import { hookFiles } from "./extensions.ts";
 import type { ContainerState } from "./state.ts";
 
 /**
@@ -57,7 +61,10 @@ interface Inside {
 
 async function runHook(hook: Hook, document: State, inside: Inside | undefined): Promise<void> {
   const stdin = new TextEncoder().encode(JSON.stringify(document));
-  const started = inside ? await startInside(hook, stdin, inside) : startHere(hook, stdin, document.bundle);
+  using files = openFiles(document);
+  const started = inside
+    ? await startInside(hook, stdin, inside, files)
+    : startHere(hook, stdin, document.bundle, files);
   let timer: Timer | undefined;
   let late = false;
   if (hook.timeout)
@@ -80,9 +87,33 @@ interface Started {
   kill(): void;
 }
 
-function startHere(hook: Hook, stdin: Uint8Array, bundle: string): Started {
+/** Where a hook's output goes: to a descriptor, or kept for the error's words. */
+interface Output extends Disposable {
+  stdout: number | "pipe";
+  stderr: number | "pipe";
+}
+
+function openFiles({ annotations }: State): Output {
+  const opened: Fd[] = [];
+  const at = (path: string | undefined) => {
+    if (path === undefined) return "pipe";
+    const file = open(path, O_WRONLY | O_CREAT | O_APPEND, 0o700);
+    opened.push(file);
+    return file.number;
+  };
+  const files = hookFiles(annotations);
+  return {
+    stdout: at(files.stdout),
+    stderr: at(files.stderr),
+    [Symbol.dispose]: () => {
+      for (const file of opened) file.close();
+    },
+  };
+}
+
+function startHere(hook: Hook, stdin: Uint8Array, bundle: string, { stdout, stderr }: Output): Started {
   const args = hook.args?.length ? hook.args : [hook.path];
-  let child: Bun.Subprocess<Uint8Array, "pipe", "pipe">;
+  let child: Child;
   try {
     child = Bun.spawn({
       cmd: [hook.path, ...args.slice(1)],
@@ -90,8 +121,8 @@ function startHere(hook: Hook, stdin: Uint8Array, bundle: string): Started {
       env: hook.env ? environment(hook.env) : process.env,
       cwd: exists(bundle) ? bundle : "/",
       stdin,
-      stdout: "pipe",
-      stderr: "pipe",
+      stdout,
+      stderr,
     });
   } catch (error) {
     const errno = (error as { errno?: number }).errno;
@@ -106,7 +137,12 @@ function startHere(hook: Hook, stdin: Uint8Array, bundle: string): Started {
 }
 
 /** In the container's namespaces, by a launcher that joins them. */
-async function startInside(hook: Hook, stdin: Uint8Array, { container, env }: Inside): Promise<Started> {
+async function startInside(
+  hook: Hook,
+  stdin: Uint8Array,
+  { container, env }: Inside,
+  { stdout, stderr }: Output,
+): Promise<Started> {
   const { hookPlan } = await import("../launch/hook-plan.ts");
   const { sealedMemfd } = await import("../../../launcher/memfd.ts");
   const { assemble } = await import("../../../launcher/elf.ts");
@@ -120,16 +156,20 @@ async function startInside(hook: Hook, stdin: Uint8Array, { container, env }: In
       argv0: hook.path,
       env: {},
       stdin,
-      stdout: "pipe",
-      stderr: "pipe",
+      stdout,
+      stderr,
     }),
   );
 }
 
-function follow(child: Bun.Subprocess<Uint8Array, "pipe", "pipe">): Started {
+type Child = Bun.Subprocess<Uint8Array, number | "pipe", number | "pipe">;
+
+function follow(child: Child): Started {
+  const text = async (stream: Child["stdout"]) =>
+    stream instanceof ReadableStream ? new Response(stream).text() : "";
   return {
     exited: child.exited.then((code) => child.signalCode ?? code),
-    output: Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]),
+    output: Promise.all([text(child.stdout), text(child.stderr)]),
     kill: () => child.kill("SIGKILL"),
   };
 }

@@ -1,7 +1,14 @@
 // Signals to a container, and its end.
 
 import { pidfdOpen, pidfdSignal, pidfdWait } from "../../../../ffi/process.ts";
-import { cgroupPids, isFrozen, killCgroup, removeCgroups, setFrozen } from "../cgroup/container.ts";
+import {
+  bringBack,
+  cgroupPids,
+  isFrozen,
+  killCgroup,
+  removeCgroups,
+  setFrozen,
+} from "../cgroup/container.ts";
 import { notRunning, RuntimeError } from "../errors.ts";
 import { log } from "../log.ts";
 import { tryHooks } from "./hooks.ts";
@@ -69,12 +76,18 @@ function signalAll(state: ContainerState, signal: number): void {
   }
 }
 
+/** How long a killed process may take before its cgroup is looked at. */
+const STRAY_MS = 500;
+
 /** Kills the first process and waits for its end. */
 export function killAndWait(state: ContainerState, deadlineMs = 10_000): void {
   using process = pidfdOpen(state.init_process_pid);
   if (!process || !isAlive(state.init_process_pid, state.init_process_start)) return;
   pidfdSignal(process, SIGKILL);
   if (isFrozen(state.cgroup_paths)) setFrozen(state.cgroup_paths, false);
+  if (pidfdWait(process, STRAY_MS)) return;
+  // Somebody may have moved it into a frozen cgroup of his own: back in the container's, it can die.
+  bringBack(state.cgroup_paths, state.init_process_pid);
   if (!pidfdWait(process, deadlineMs)) throw new RuntimeError("container init still running");
 }
 

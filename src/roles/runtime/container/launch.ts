@@ -36,16 +36,19 @@ import {
 import { ALL_CAPABILITIES, capabilitySets } from "../launch/capabilities.ts";
 import { belowRoot, type Descriptors, TELL } from "../launch/context.ts";
 import { createPlan } from "../launch/create-plan.ts";
+import { parseMountOptions } from "../launch/mount-options.ts";
 import { isBind } from "../launch/mounts.ts";
 import { NAMESPACE_FLAG } from "../launch/namespaces.ts";
 import { print } from "../output.ts";
 import { checkConfig } from "./check.ts";
 import { makeLinkTargets } from "./dangling.ts";
+import { keepsGroups } from "./extensions.ts";
 import { filterOf } from "./filter.ts";
 import { withHome } from "./home.ts";
 import { runHooks } from "./hooks.ts";
 import { writeIdMaps } from "./id-maps.ts";
 import type { Listener } from "./listener.ts";
+import { mountSource } from "./mount-source.ts";
 import { writePidFile } from "./pid-file.ts";
 import { pidFirst } from "./pid-first.ts";
 import { isAlive, processStat } from "./process-table.ts";
@@ -155,7 +158,7 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
     sharedParent: propagation.endsWith("shared") ? sharedParent(rootfs, propagation) : undefined,
     cgroups,
     cgroupPaths,
-    sourceKind: kindOf,
+    sourceKind: mountSource,
     exists: (path) => existsPlainly(root, path),
     modeOf: (path) => plainMode(root, path),
     hostHasKcore: exists("/proc/kcore"),
@@ -172,6 +175,7 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
     knownCapabilities: capabilities.known,
     ownStdio: foreignStdio(process.user.uid, process.terminal ?? false),
     inUserNamespace: userNamespace,
+    keepGroups: keepsGroups(config),
     prepared: [...prepared.keys()],
     outside: userNamespace && !asUser ? (await import("../launch/outside.ts")).takeOutside : undefined,
     hostDevices: asUser,
@@ -195,7 +199,9 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
     for (const mount of config.mounts ?? []) {
       const path = belowRoot(mount.destination);
       if (existsPlainly(root, path)) continue;
-      makeLinkTargets(root, path, isBind(mount) ? kindOf(mount.source ?? "") : "directory");
+      const mountOptions = parseMountOptions(mount.options ?? []);
+      if (mountOptions.targetLink || mountOptions.copyLink) continue;
+      makeLinkTargets(root, path, isBind(mount, mountOptions) ? kindOf(mount.source ?? "") : "directory");
     }
     const cgroup = span("runtime", "cgroups", id);
     createCgroups(cgroups, cgroupPaths, resources);
@@ -327,7 +333,7 @@ function absoluteSources(config: Config, bundle: string): void {
     const source = mount.source ?? "";
     mount.source = absolute(bundle, source);
     try {
-      kindOf(mount.source);
+      mountSource(mount.source, parseMountOptions(mount.options ?? []));
     } catch (error) {
       if (!isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) throw error;
       throw new RuntimeError(

@@ -106,7 +106,7 @@ export function createPlan(config: Config, facts: CreateFacts): Plan {
     context.ready.set(mount, plan.slot(`prepared ${mount.destination}`, (facts.fds.mounts ?? 0) + i));
   });
   const ownMounts = namespaces.some((one) => one.type === "mount");
-  const outside = ownMounts ? facts.outside?.(context, config, facts.rootfs) : undefined;
+  const outside = ownMounts ? facts.outside?.(context, config, facts.rootfs, facts.sourceKind) : undefined;
   joinNamespaces(context, namespaces);
   if (fresh.includes("time")) addTimeNamespace(context, config.linux?.timeOffsets);
   const cloned: NamespaceType[] = fresh.filter((type) => type !== "cgroup" && type !== "time");
@@ -114,7 +114,7 @@ export function createPlan(config: Config, facts: CreateFacts): Plan {
 
   plan.place(child);
   joinTasks(context, tasks, v1);
-  if (fresh.includes("user")) becomeRoot(context);
+  if (fresh.includes("user")) becomeRoot(context, facts.keepGroups);
   if (facts.mappedByUser) undumpable(context);
   plan.call("setsid", [], { why: "setsid" });
   if (fresh.includes("cgroup"))
@@ -184,12 +184,12 @@ function v1Directories(paths: CgroupPaths): string[] {
 }
 
 /** In a new user namespace: waits for its maps, then is root there. */
-function becomeRoot(context: Context): void {
+function becomeRoot(context: Context, keepGroups: boolean): void {
   const { plan } = context;
   awaitGo(context);
   plan.call("setresgid", [0, 0, 0], { why: "becoming root in the user namespace" });
   plan.call("setresuid", [0, 0, 0], { why: "becoming root in the user namespace" });
-  plan.call("setgroups", [0, 0], { tolerate: ["EPERM"] });
+  if (!keepGroups) plan.call("setgroups", [0, 0], { tolerate: ["EPERM"] });
 }
 
 function addMounts(
@@ -202,8 +202,6 @@ function addMounts(
 ): void {
   const mounts = config.mounts ?? [];
   for (const mount of mounts) {
-    if (belowRoot(mount.destination) === ".")
-      throw new Error(`invalid mount ${JSON.stringify(mount.destination)}: it would hide the rootfs`);
     if (mount.type === "cgroup")
       addCgroupMount(context, mount, facts.cgroups, facts.cgroupPaths, cgroupNamespace);
     else addMount(context, mount, facts.sourceKind, readonlyLater);

@@ -101,7 +101,7 @@ export function execPlan(process: Process, facts: ExecFacts): Plan {
   if (facts.inUserNamespace) {
     plan.call("setresgid", [0, 0, 0], { why: "becoming root in the user namespace" });
     plan.call("setresuid", [0, 0, 0], { why: "becoming root in the user namespace" });
-    plan.call("setgroups", [0, 0], { tolerate: ["EPERM"] });
+    if (!facts.keepGroups) plan.call("setgroups", [0, 0], { tolerate: ["EPERM"] });
   }
   plan.call("setsid", [], { why: "setsid" });
   if (facts.keyring) addKeyring(context, facts.id);

@@ -73,6 +73,8 @@ export interface Identity {
   cwd: string;
   /** Descriptors 0–2 that shall belong to the user (a pipe from an engine belongs to root). */
   ownStdio: readonly number[];
+  /** Leaves the groups this process has (crun's run.oci.keep_original_groups). */
+  keepGroups: boolean;
   /** setgroups may be refused in a user namespace without privilege over it. */
   groupsMayBeDenied: boolean;
   /** CAP_SYS_ADMIN stays in force until `finishCapabilities`, for a seccomp filter without no_new_privs. */
@@ -96,10 +98,11 @@ export function addIdentity(context: Context, identity: Identity): void {
   const before = user.uid !== 0;
   if (before) enterDirectory(context, identity.cwd, true);
   const groups = user.additionalGids ?? [];
-  plan.call("setgroups", [groups.length, groups.length ? groupList(context, groups) : 0], {
-    ...(identity.groupsMayBeDenied && groups.length === 0 ? { tolerate: ["EPERM"] } : {}),
-    why: "setting additional groups",
-  });
+  if (!identity.keepGroups)
+    plan.call("setgroups", [groups.length, groups.length ? groupList(context, groups) : 0], {
+      ...(identity.groupsMayBeDenied && groups.length === 0 ? { tolerate: ["EPERM"] } : {}),
+      why: "setting additional groups",
+    });
   plan.call("setresgid", [user.gid, user.gid, user.gid], { why: `setting gid ${user.gid}` });
   plan.call("setresuid", [user.uid, user.uid, user.uid], { why: `setting uid ${user.uid}` });
   if (!before) enterDirectory(context, identity.cwd, false);

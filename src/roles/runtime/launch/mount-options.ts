@@ -32,6 +32,11 @@ export interface MountOptions {
   /** Propagation changes in the order given; `recursive` for `rshared` and its like. */
   propagation: { type: number; name: string; recursive: boolean }[];
   copyUp: boolean;
+  /** crun's `src-nofollow` and `dest-nofollow`: the link itself is mounted, or mounted on. */
+  sourceLink: boolean;
+  targetLink: boolean;
+  /** crun's `copy-symlink`: a source that is a link becomes the same link in the container. */
+  copyLink: boolean;
   idmap: "" | "idmap" | "ridmap";
   /** What is left goes to the file system: "mode=755", "size=64m". */
   data: string[];
@@ -120,6 +125,9 @@ export function knownOptions(): string[] {
     "bind",
     "rbind",
     "tmpcopyup",
+    "src-nofollow",
+    "dest-nofollow",
+    "copy-symlink",
     "idmap",
     "ridmap",
   ]
@@ -135,6 +143,9 @@ export function parseMountOptions(words: readonly string[]): MountOptions {
     recursive: { set: 0, clear: 0 },
     propagation: [],
     copyUp: false,
+    sourceLink: false,
+    targetLink: false,
+    copyLink: false,
     idmap: "",
     data: [],
     superblock: [],
@@ -151,6 +162,9 @@ export function parseMountOptions(words: readonly string[]): MountOptions {
       options.bind = true;
       options.recursiveBind = true;
     } else if (word === "tmpcopyup") options.copyUp = true;
+    else if (word === "src-nofollow") options.sourceLink = true;
+    else if (word === "dest-nofollow") options.targetLink = true;
+    else if (word === "copy-symlink") options.copyLink = true;
     else if (word === "idmap" || word === "ridmap") options.idmap = word;
     else if (SUPERBLOCK.has(word)) options.superblock.push(word);
     else if (!DEFAULTS.has(word) && word !== "") options.data.push(word);

@@ -13,10 +13,10 @@ import { MountAttr } from "../../../../ffi/mount-attr.ts";
 import { pack } from "../../../../ffi/struct.ts";
 import { Address, bits, Constant, type Slot } from "../../../launcher/plan.ts";
 import type { Mount } from "../../../spec/oci/runtime.ts";
-import { AT_FDCWD, attach, belowRoot, type Context, EMPTY_PATH } from "./context.ts";
+import { AT_FDCWD, attach, belowRoot, type Context, EMPTY_PATH, openInRoot } from "./context.ts";
 import { type Attributes, type MountOptions, parseMountOptions } from "./mount-options.ts";
-import { openMountpoint } from "./mountpoint.ts";
-import { COPY, COPY_ALL, REAL_DIRECTORY } from "./open-flags.ts";
+import { makeDirectories, openMountpoint } from "./mountpoint.ts";
+import { COPY, COPY_ALL, COPY_LINK, DIRECTORY, LINK, PATH, REAL_DIRECTORY } from "./open-flags.ts";
 
 const SET_STRING = bits({ FSCONFIG_SET_STRING });
 const SET_FLAG = bits({ FSCONFIG_SET_FLAG });
@@ -98,7 +98,13 @@ export function cloneTree(
 }
 
 /** What the host knows about a bind mount's source when the plan is made. */
-export type SourceKind = (source: string) => "directory" | "file";
+export interface Source {
+  kind: "directory" | "file";
+  /** What a symbolic link says; undefined for what is none. */
+  link: string | undefined;
+}
+
+export type SourceKind = (source: string, options: MountOptions) => Source;
 
 /** The file systems whose superblock is not the container's own to make read-only: only the mount is. */
 const KERNEL_FILESYSTEMS = new Set(["proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2"]);
@@ -118,6 +124,12 @@ export function addMount(context: Context, mount: Mount, kind: SourceKind, reado
   const { plan } = context;
   const options = parseMountOptions(mount.options ?? []);
   const why = mountWhy(mount);
+  const link =
+    options.copyLink && isBind(mount, options) ? kind(mount.source ?? "", options).link : undefined;
+  if (link !== undefined) {
+    addLink(context, mount, link, why);
+    return;
+  }
   const ready = context.ready.get(mount);
   const made = ready ?? plan.slot(`mount ${mount.destination}`);
   const target = plan.slot("target");
@@ -155,10 +167,20 @@ export function addMount(context: Context, mount: Mount, kind: SourceKind, reado
   }
   // A mount at a place hides what lay there, and whatever was known below it.
   const path = belowRoot(mount.destination);
+  if (path === ".") becomeRoot(context, options, made, why);
   context.mounts = context.mounts.filter((one) => one.path !== path && !one.path.startsWith(`${path}/`));
   context.mounts.push({ path, mount: made, empty: mount.type === "tmpfs" && !options.bind && !ready });
   addRecursiveAttributes(context, made, options, why);
   addPropagation(context, made, options, why);
+}
+
+/** What is mounted over the root is the root from here on, and nothing is known of it. */
+function becomeRoot(context: Context, options: MountOptions, made: Slot, why: string): void {
+  if (options.copyUp) throw new Error(`${why}: tmpcopyup is not possible over the root itself`);
+  context.root = made;
+  context.mounts = [];
+  context.exists = () => false;
+  context.modeOf = () => undefined;
 }
 
 /** A tmpfs without a mode takes over that of the directory it hides, as with runc. */
@@ -178,12 +200,49 @@ function addBind(
   why: string,
 ): void {
   const source = mount.source ?? "";
-  openMountpoint(context, mount.destination, kind(source), target, why);
-  if (!context.ready.has(mount))
-    cloneTree(context, source, options.recursiveBind || mount.type === "rbind", made, why);
+  openMountpoint(
+    context,
+    mount.destination,
+    kind(source, options).kind,
+    target,
+    why,
+    options.targetLink ? LINK : PATH,
+  );
+  if (!context.ready.has(mount)) copySource(context, mount, options, made, why);
   const { set, clear } = options.attributes;
   if (set || clear) setAttributes(context, made, { set, clear }, false, why);
   attach(context, made, target, why);
+}
+
+/** A detached copy of what a bind mount shows. */
+export function copySource(
+  context: Context,
+  mount: Mount,
+  options: MountOptions,
+  into: Slot,
+  why: string,
+): void {
+  const source = mount.source ?? "";
+  if (options.sourceLink)
+    context.plan.call("open_tree", [AT_FDCWD, context.plan.string(source), COPY_LINK], { into, why });
+  else cloneTree(context, source, options.recursiveBind || mount.type === "rbind", into, why);
+}
+
+/** The link that `copy-symlink` asks for, where the image has nothing yet. */
+function addLink(context: Context, mount: Mount, text: string, why: string): void {
+  const { plan } = context;
+  const path = belowRoot(mount.destination);
+  const slash = path.lastIndexOf("/");
+  let directory = context.root;
+  if (slash >= 0) {
+    makeDirectories(context, path.slice(0, slash), why);
+    directory = plan.slot("parent");
+    openInRoot(context, path.slice(0, slash), DIRECTORY, { into: directory, why });
+  }
+  plan.call("symlinkat", [plan.string(text), directory, plan.string(path.slice(slash + 1))], {
+    tolerate: ["EEXIST"],
+    why,
+  });
 }
 
 function addRecursiveAttributes(context: Context, made: Slot, options: MountOptions, why: string): void {

@@ -3,11 +3,19 @@
 import { MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID } from "../../../../ffi/constants/mount.ts";
 import { makedev } from "../../../../ffi/file.ts";
 import { Constant, type Slot } from "../../../launcher/plan.ts";
-import type { Config, Device, IdMapping, Mount } from "../../../spec/oci/runtime.ts";
+import type { Config, Device, IdMapping } from "../../../spec/oci/runtime.ts";
 import { AT_FDCWD, type Context } from "./context.ts";
 import { containerDevices, nodeMode } from "./devices.ts";
 import { parseMountOptions, propagationOf } from "./mount-options.ts";
-import { cloneTree, isBind, mountWhy, newFilesystem, setAttributes } from "./mounts.ts";
+import {
+  cloneTree,
+  copySource,
+  isBind,
+  mountWhy,
+  newFilesystem,
+  type SourceKind,
+  setAttributes,
+} from "./mounts.ts";
 import { COPY } from "./open-flags.ts";
 
 export interface Outside {
@@ -25,35 +33,40 @@ const OWNED_BY: Readonly<Record<string, { namespace: string; path: string }>> = 
 };
 
 /** Takes the rootfs, the sources of bind mounts (into `context.ready`) and the devices. */
-export function takeOutside(context: Context, config: Config, rootfs: string): Outside {
+export function takeOutside(context: Context, config: Config, rootfs: string, kind: SourceKind): Outside {
   const { plan } = context;
   const { linux = {}, mounts = [] } = config;
   const propagation = propagationOf((linux.rootfsPropagation || "rslave").replace("unbindable", "private"))!;
-  const take = (path: string, recursive: boolean, why: string) => {
+  const take = (path: string, why: string, into: (copy: Slot) => void) => {
     const copy = plan.slot(`copy of ${path}`);
-    cloneTree(context, path, recursive, copy, why);
+    into(copy);
     setAttributes(context, copy, { propagation: propagation.type, text: propagation.name }, true, why);
     return copy;
   };
-  const root = take(rootfs, true, `bind-mounting the rootfs ${rootfs}`);
+  const why = `bind-mounting the rootfs ${rootfs}`;
+  const root = take(rootfs, why, (copy) => cloneTree(context, rootfs, true, copy, why));
   const types = new Set<string>((linux.namespaces ?? []).map(({ type }) => type));
   for (const mount of mounts) {
     if (context.ready.has(mount)) continue;
-    const source = sourceOf(mount, types);
-    if (source) context.ready.set(mount, take(source.path, source.recursive, mountWhy(mount)));
+    const why = mountWhy(mount);
+    const options = parseMountOptions(mount.options ?? []);
+    if (isBind(mount, options)) {
+      const source = mount.source ?? "";
+      if (options.copyLink && kind(source, options).link !== undefined) continue;
+      context.ready.set(
+        mount,
+        take(source, why, (copy) => copySource(context, mount, options, copy, why)),
+      );
+      continue;
+    }
+    const owned = OWNED_BY[mount.type ?? ""];
+    if (owned && !types.has(owned.namespace))
+      context.ready.set(
+        mount,
+        take(owned.path, why, (copy) => cloneTree(context, owned.path, true, copy, why)),
+      );
   }
   return { root, devices: takeDevices(context, config) };
-}
-
-function sourceOf(
-  mount: Mount,
-  types: ReadonlySet<string>,
-): { path: string; recursive: boolean } | undefined {
-  const options = parseMountOptions(mount.options ?? []);
-  if (isBind(mount, options))
-    return { path: mount.source ?? "", recursive: options.recursiveBind || mount.type === "rbind" };
-  const owned = OWNED_BY[mount.type ?? ""];
-  return owned && !types.has(owned.namespace) ? { path: owned.path, recursive: true } : undefined;
 }
 
 /** The host's id behind one of the container's; root's when there is none. */

@@ -18,6 +18,7 @@ export interface ProcessFacts {
   knownCapabilities: bigint;
   ownStdio: readonly number[];
   inUserNamespace: boolean;
+  keepGroups: boolean;
   filter: Filter | undefined;
   /** Sends the filter's listener to its agent; undefined when it has none. */
   withListener: typeof withListener | undefined;
@@ -59,6 +60,7 @@ export function addProcess(context: Context, process: Process, facts: ProcessFac
     knownCapabilities: facts.knownCapabilities,
     cwd: process.cwd,
     ownStdio: facts.ownStdio,
+    keepGroups: facts.keepGroups,
     groupsMayBeDenied: facts.inUserNamespace,
     keepAdmin: facts.filter !== undefined && !process.noNewPrivileges,
   });
