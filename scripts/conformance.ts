@@ -1,5 +1,5 @@
 // Public conformance suites against two runtimes, side by side:
-//   node scripts/bootstrap.mjs scripts/conformance.ts --suite DIR [--suite DIR] [--runtime NAME=PATH]… [--only REGEX] [--verbose]
+//   node scripts/bootstrap.mjs scripts/conformance.ts --suite DIR [--suite DIR] [--runtime NAME=PATH]… [--only REGEX] [--patience N] [--verbose]
 // DIR is opencontainers/runtime-tools with `runtimetest` and `validation/*/*.t` built, or containers/crun with `tests/init`
 // built: this script neither fetches nor builds. Without --runtime: ours from dist/, and the runc on PATH.
 // It prints a table, then every test that failed for the first runtime with the last lines it said.
@@ -16,6 +16,7 @@ const { values } = parseArgs({
     suite: { type: "string", multiple: true, default: [] },
     runtime: { type: "string", multiple: true, default: [] },
     only: { type: "string" },
+    patience: { type: "string", default: "1" },
     verbose: { type: "boolean", default: false },
   },
 });
@@ -85,7 +86,10 @@ try {
     for (const runtime of candidates) {
       const aside = join(scratch, `${runtime.name}-work`);
       mkdirSync(aside, { recursive: true });
-      results.set(runtime.name, await run({ suite, runtime, scratch: aside, only }));
+      results.set(
+        runtime.name,
+        await run({ suite, runtime, scratch: aside, only, patience: Number(values.patience) }),
+      );
     }
     report(suite, results);
     const [first, second] = [...results.values()];

@@ -3,22 +3,36 @@
 import { chmodSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { privately, said } from "./runtime.ts";
-import { type Outcome, output, parseTap, type Runtime, type SuiteRun } from "./tap.ts";
+import { type Outcome, onTerminal, output, parseTap, type Runtime, type SuiteRun } from "./tap.ts";
 
 const SECONDS = 200;
 
-export async function runCrunSuite({ suite, runtime, scratch, only }: SuiteRun): Promise<Outcome[]> {
+export async function runCrunSuite({
+  suite,
+  runtime,
+  scratch,
+  only,
+  patience,
+}: SuiteRun): Promise<Outcome[]> {
   const program = adapted(runtime, scratch);
   const tests = join(suite, "tests");
   const outcomes: Outcome[] = [];
   const files = readdirSync(tests).filter((name) => /^test_.*\.py$/.test(name) && (!only || only.test(name)));
   for (const file of files.sort()) {
-    const { text, code } = await output(privately(runtime, ["python3", "-u", join(tests, file)]), {
-      // They make a directory of their own where they stand; its path must not be long, for the sake of unix sockets.
-      cwd: scratch,
-      env: { OCI_RUNTIME: program, INIT: join(tests, "init"), TMPDIR: scratch, PYTHONDONTWRITEBYTECODE: "1" },
-      seconds: SECONDS,
-    });
+    const { text, code } = await output(
+      onTerminal(privately(runtime, ["python3", "-u", join(tests, file)])),
+      {
+        // They make a directory of their own where they stand; its path must not be long, for the sake of unix sockets.
+        cwd: scratch,
+        env: {
+          OCI_RUNTIME: program,
+          INIT: join(tests, "init"),
+          TMPDIR: scratch,
+          PYTHONDONTWRITEBYTECODE: "1",
+        },
+        seconds: SECONDS * patience,
+      },
+    );
     const { outcomes: inside, missing } = parseTap(text);
     const prefix = file.replace(/^test_(.*)\.py$/, "$1");
     for (const one of inside) outcomes.push({ ...one, test: `${prefix}/${one.test}` });

@@ -16,5 +16,12 @@ export function privately(runtime: Runtime, cmd: string[]): string[] {
   const unified = "/sys/fs/cgroup/unified";
   const hybrid = readFileSync("/proc/self/mountinfo", "utf8").includes(` ${unified} `);
   const without = hybrid && said([runtime.path, "--version"])?.startsWith("crun ");
-  return ["unshare", "-m", "sh", "-c", `${without ? `umount ${unified}; ` : ""}exec "$@"`, "sh", ...cmd];
+  // Mounts are shared, as a session manager leaves them, so that there is a master for those who want to be slaves.
+  const shared = ["unshare", "-m", "--propagation", "private", "sh", "-c"];
+  return [
+    ...shared,
+    `mount --make-rshared /; ${without ? `umount ${unified}; ` : ""}exec "$@"`,
+    "sh",
+    ...cmd,
+  ];
 }

@@ -18,6 +18,8 @@ export interface SuiteRun {
   /** A directory of this run's own. */
   scratch: string;
   only: RegExp | undefined;
+  /** Multiplies every time-out: more than 1 on a machine that is emulated. */
+  patience: number;
 }
 
 const KEPT_LINES = 25;
@@ -32,7 +34,8 @@ export async function output(
     cmd: ["setsid", "--wait", "sh", "-c", 'exec "$@" 2>&1', "sh", ...cmd],
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
-    stdin: "ignore",
+    // Open and silent: a terminal whose other end is at its end of file gets that typed in (man 1 script).
+    stdin: "pipe",
     stdout: "pipe",
     stderr: "ignore",
   });
@@ -52,7 +55,15 @@ export async function output(
   }, options.seconds * 1000);
   const [text, code] = await Promise.all([new Response(child.stdout).text(), child.exited]);
   clearTimeout(timer);
-  return { text: late ? `${text}\n# stopped after ${options.seconds} s` : text, code: late ? "late" : code };
+  // A terminal ends its lines as teletypes did.
+  const said = text.replaceAll("\r\n", "\n");
+  return { text: late ? `${said}\n# stopped after ${options.seconds} s` : said, code: late ? "late" : code };
+}
+
+/** The command on a terminal of its own, since some tests look whether they have one. man 1 script */
+export function onTerminal(cmd: readonly string[]): string[] {
+  const quoted = cmd.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
+  return ["script", "--quiet", "--flush", "--return", "--command", `exec ${quoted}`, "/dev/null"];
 }
 
 /** The results in a TAP stream; `missing` tells whether fewer tests reported than the plan line promised. */
