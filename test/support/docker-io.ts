@@ -10,10 +10,18 @@ export const realDockerd = existsSync("/usr/sbin/dockerd") ? "/usr/sbin/dockerd"
 export interface RealDaemon extends AsyncDisposable {
   /** unix://… */
   host: string;
+  /** Everything of it is below this one. */
+  dir: string;
 }
 
-/** Starts it without networks of its own, in the namespace. Throws with its log when it does not come up. */
-export async function startRealDaemon(netns: Netns): Promise<RealDaemon> {
+/**
+ * Starts it in the namespace, without networks of its own unless other arguments are given. Throws with its log when it
+ * does not come up.
+ */
+export async function startRealDaemon(
+  netns: Netns,
+  args: string[] = ["--bridge=none", "--iptables=false"],
+): Promise<RealDaemon> {
   const dir = mkdtempSync(join(tmpdir(), "bunker-docker-io-"));
   const log = join(dir, "log");
   const child = Bun.spawn(
@@ -27,8 +35,7 @@ export async function startRealDaemon(netns: Netns): Promise<RealDaemon> {
       join(dir, "exec"),
       "--pidfile",
       join(dir, "pid"),
-      "--bridge=none",
-      "--iptables=false",
+      ...args,
     ]),
     { env: plainEnvironment(), stdin: "ignore", stdout: "ignore", stderr: "pipe" },
   );
@@ -43,6 +50,7 @@ export async function startRealDaemon(netns: Netns): Promise<RealDaemon> {
   });
   return {
     host: `unix://${dir}/docker.sock`,
+    dir,
     async [Symbol.asyncDispose]() {
       child.kill("SIGTERM");
       await child.exited;

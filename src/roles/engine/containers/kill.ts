@@ -18,6 +18,22 @@ export function notRunning(container: Container): ApiError {
   return conflict(`Container ${container.id} is not running`);
 }
 
+/**
+ * A step on a live task. ApiError 409 when it failed because the task ended while it was under way: between the look at the
+ * state and the kernel's answer there is always a moment for that.
+ */
+export async function onLiveTask<T>(container: Container, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    const ended =
+      error instanceof ServiceError &&
+      (error.code === "NotFound" ||
+        /not running|process already finished|no such process/.test(error.message));
+    throw ended ? notRunning(container) : error;
+  }
+}
+
 /** Sends one signal. False when the process is gone already. */
 export async function sendSignal(room: Room, container: Container, signal: number): Promise<boolean> {
   const { engine } = room;

@@ -2,7 +2,7 @@
 import { conflict } from "../errors.ts";
 import { stopWatching, watchHealth } from "../health/monitor.ts";
 import type { Container } from "./container.ts";
-import { notRunning } from "./kill.ts";
+import { notRunning, onLiveTask } from "./kill.ts";
 import { step } from "./mailbox.ts";
 import { containerEvent, persist, type Room } from "./room.ts";
 
@@ -14,7 +14,10 @@ export function pauseContainer(room: Room, container: Container): Promise<void> 
     if (state.restarting) {
       throw conflict(`Container ${container.id} is restarting, wait until the container is running`);
     }
-    await step("pause", room.engine.services.tasks.pause(room.engine.namespace, container.id));
+    await onLiveTask(
+      container,
+      step("pause", room.engine.services.tasks.pause(room.engine.namespace, container.id)),
+    );
     state.stored.Paused = true;
     stopWatching(container);
     persist(room, container);
@@ -26,7 +29,10 @@ export function unpauseContainer(room: Room, container: Container): Promise<void
   return container.mailbox.run(async () => {
     const { state } = container;
     if (!state.paused) throw conflict(`Container ${container.id} is not paused`);
-    await step("unpause", room.engine.services.tasks.resume(room.engine.namespace, container.id));
+    await onLiveTask(
+      container,
+      step("unpause", room.engine.services.tasks.resume(room.engine.namespace, container.id)),
+    );
     state.stored.Paused = false;
     watchHealth(room, container, { resumed: true });
     persist(room, container);

@@ -4,7 +4,7 @@ import { childEnvironment } from "../../../self.ts";
 import type { ContainerTopResponse } from "../../../spec/engine/container.ts";
 import { ApiError, badRequest, conflict } from "../errors.ts";
 import type { Container } from "./container.ts";
-import { notRunning } from "./kill.ts";
+import { notRunning, onLiveTask } from "./kill.ts";
 import { step } from "./mailbox.ts";
 import type { Room } from "./room.ts";
 
@@ -50,7 +50,10 @@ export async function topContainer(
     throw conflict(`Container ${container.id} is restarting, wait until the container is running`);
   }
   const { engine } = room;
-  const processes = await step("task pids", engine.services.tasks.listPids(engine.namespace, container.id));
+  const processes = await onLiveTask(
+    container,
+    step("task pids", engine.services.tasks.listPids(engine.namespace, container.id)),
+  );
   const pids = processes.map((process) => process.pid);
   const words = (psArguments || "-ef").split(/\s+/).filter((word) => word !== "");
   let ps: ReturnType<typeof Bun.spawnSync>;

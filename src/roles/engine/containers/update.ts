@@ -4,6 +4,7 @@ import { ApiError, badRequest, conflict } from "../errors.ts";
 import { updatedResources } from "../oci/resources.ts";
 import type { Container } from "./container.ts";
 import { checkResources, checkRestart } from "./host-defaults.ts";
+import { onLiveTask } from "./kill.ts";
 import { step } from "./mailbox.ts";
 import { containerEvent, type Room } from "./room.ts";
 
@@ -68,12 +69,15 @@ export function updateContainer(
     const live = state.running && !state.restarting;
     if (live) {
       try {
-        await step(
-          "task update",
-          engine.services.tasks.update(engine.namespace, container.id, {
-            typeUrl: RESOURCES_TYPE_URL,
-            value: new TextEncoder().encode(JSON.stringify(updatedResources(host, asked))),
-          }),
+        await onLiveTask(
+          container,
+          step(
+            "task update",
+            engine.services.tasks.update(engine.namespace, container.id, {
+              typeUrl: RESOURCES_TYPE_URL,
+              value: new TextEncoder().encode(JSON.stringify(updatedResources(host, asked))),
+            }),
+          ),
         );
       } catch (error) {
         throw cannot(container, error);

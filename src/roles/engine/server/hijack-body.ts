@@ -89,8 +89,11 @@ export function readUpgradeBody(request: IncomingMessage, socket: Socket, head: 
   });
 }
 
-/** Reads the body of a request without Upgrade, which the HTTP parser unframes, to its end or to its first whole JSON value. */
-export function readPlainBody(request: IncomingMessage): Promise<string> {
+/**
+ * Reads the body of a request without Upgrade, which the HTTP parser unframes, to its end or to its first whole JSON value.
+ * `broken` resolves when the end will not come: the parser tells that to the server, not to the request.
+ */
+export function readPlainBody(request: IncomingMessage, broken?: Promise<void>): Promise<string> {
   const chunked = request.headers["transfer-encoding"] !== undefined;
   return new Promise((resolve, reject) => {
     let text = "";
@@ -101,6 +104,8 @@ export function readPlainBody(request: IncomingMessage): Promise<string> {
     });
     request.on("end", () => resolve(text));
     request.on("error", reject);
-    request.on("close", () => reject(badRequest("unexpected EOF in request body")));
+    const cut = (): void => reject(badRequest("unexpected EOF in request body"));
+    request.on("close", cut);
+    void broken?.then(cut);
   });
 }

@@ -61,6 +61,8 @@ export interface HijackSource {
   response?: ServerResponse;
   /** For an upgrade: what the parser had read behind the head. */
   head: Buffer;
+  /** Resolves when the body of a request without Upgrade will never be whole. */
+  broken?: Promise<void>;
   /** Takes the socket away from the HTTP parser; the bytes that the parser choked on. */
   detach(): Buffer;
 }
@@ -99,7 +101,7 @@ export async function serveHijack(
   try {
     const { version } = splitVersion(request.url ?? "/");
     checkVersion(version);
-    if (response) body = { text: await readPlainBody(request), rest: Buffer.alloc(0) };
+    if (response) body = { text: await readPlainBody(request, source.broken), rest: Buffer.alloc(0) };
     else body = await readUpgradeBody(request, socket, source.head);
     const hijack: Hijack = {
       request,

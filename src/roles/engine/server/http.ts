@@ -20,6 +20,8 @@ const PARSER_EVENTS = ["data", "end", "drain", "timeout"] as const;
 interface Taken {
   /** What the parser could not read as a request: the stream's first bytes, sent together with the head. */
   leftover: Buffer;
+  /** The client ended its side, or broke the framing, inside the body. */
+  broken?(): void;
 }
 
 /** The HTTP side of the engine. Feed it connections: `server.emit("connection", socket)`. */
@@ -54,6 +56,11 @@ export function createHttpServer(
         socket,
         response,
         head: Buffer.alloc(0),
+        broken: new Promise((resolve) => {
+          state.broken = () => {
+            if (!request.complete) resolve();
+          };
+        }),
         detach() {
           for (const event of PARSER_EVENTS) socket.removeAllListeners(event);
           socket.pause();
@@ -77,6 +84,7 @@ export function createHttpServer(
   ): void => {
     const state = taken.get(stream);
     if (state) {
+      state.broken?.();
       if (error.rawPacket && error.bytesParsed !== undefined) {
         state.leftover = Buffer.from(error.rawPacket.subarray(error.bytesParsed));
       }
