@@ -9,7 +9,7 @@ export const commit: string = typeof BUNKER_COMMIT === "string" ? BUNKER_COMMIT 
 
 /** The specifications spoken, by name. */
 export const specs = {
-  ociRuntime: "1.2.1",
+  ociRuntime: "1.3.0",
   ociImage: "1.1.1",
   ociDistribution: "1.1.1",
   engineApi: "1.51",

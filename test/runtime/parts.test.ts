@@ -2,11 +2,14 @@
 import { describe, expect, test } from "bun:test";
 import * as capabilities from "../../ffi/constants/capability.ts";
 import * as limits from "../../ffi/constants/resource.ts";
+import { SyscallError } from "../../ffi/errno.ts";
 import { deviceRules } from "../../src/roles/runtime/cgroup/device-rules.ts";
+import { inEitherOrder } from "../../src/roles/runtime/cgroup/files.ts";
 import { parseMembership, parseMountinfo } from "../../src/roles/runtime/cgroup/hierarchy.ts";
+import { cgroupOwner } from "../../src/roles/runtime/cgroup/ownership.ts";
 import { containerCgroups } from "../../src/roles/runtime/cgroup/paths.ts";
 import { settingsV1 } from "../../src/roles/runtime/cgroup/v1.ts";
-import { ioWeight, settingsV2, weightOfShares } from "../../src/roles/runtime/cgroup/v2.ts";
+import { applyV2, ioWeight, settingsV2, weightOfShares } from "../../src/roles/runtime/cgroup/v2.ts";
 import { signalNumber } from "../../src/roles/runtime/container/kill.ts";
 import { checkId } from "../../src/roles/runtime/container/state.ts";
 import { defaultSpec } from "../../src/roles/runtime/default-spec.ts";
@@ -17,6 +20,7 @@ import { LIMIT_NAMES, limitWord } from "../../src/roles/runtime/launch/identity.
 import { parseMountOptions } from "../../src/roles/runtime/launch/mount-options.ts";
 import { sysctlComplaint, sysctlFile } from "../../src/roles/runtime/launch/sysctl.ts";
 import { table } from "../../src/roles/runtime/table.ts";
+import type { Resources } from "../../src/spec/oci/runtime.ts";
 import { parseConfig } from "../../src/spec/oci/runtime-validate.ts";
 
 describe("cgroup hierarchies", () => {
@@ -99,6 +103,111 @@ describe("limits", () => {
     expect([weightOfShares(2), weightOfShares(262144), ioWeight(10), ioWeight(1000)]).toEqual([
       1, 10000, 1, 10000,
     ]);
+  });
+
+  test("the rarer ones: huge pages, RDMA, block devices, network classes, on both", () => {
+    const rare = {
+      hugepageLimits: [{ pageSize: "2MB", limit: 4194304 }],
+      rdma: { mlx5_1: { hcaHandles: 3, hcaObjects: 10000 }, rxe3: { hcaObjects: 7 } },
+      blockIO: {
+        weight: 500,
+        leafWeight: 300,
+        weightDevice: [{ major: 8, minor: 0, weight: 100, leafWeight: 50 }],
+        throttleReadBpsDevice: [{ major: 8, minor: 0, rate: 600 }],
+        throttleWriteBpsDevice: [{ major: 8, minor: 0, rate: 601 }],
+        throttleReadIOPSDevice: [{ major: 8, minor: 16, rate: 300 }],
+        throttleWriteIOPSDevice: [{ major: 8, minor: 16, rate: 301 }],
+      },
+      cpu: { period: 1000, burst: 10, quota: 500, idle: 1, cpus: "0-1", mems: "0" },
+    };
+    expect(
+      settingsV1({
+        ...rare,
+        cpu: { ...rare.cpu, realtimePeriod: 2000, realtimeRuntime: 1000 },
+        network: { classID: 1048577, priorities: [{ name: "eth0", priority: 5 }] },
+      }).map(({ controller, file, value }) => `${controller} ${file}=${value}`),
+    ).toEqual([
+      "cpu cpu.idle=1",
+      "cpu cpu.cfs_period_us=1000",
+      "cpu cpu.cfs_burst_us=10",
+      "cpu cpu.cfs_quota_us=500",
+      "cpu cpu.rt_period_us=2000",
+      "cpu cpu.rt_runtime_us=1000",
+      "cpuset cpuset.cpus=0-1",
+      "cpuset cpuset.mems=0",
+      "blkio blkio.weight=500",
+      "blkio blkio.leaf_weight=300",
+      "blkio blkio.weight_device=8:0 100",
+      "blkio blkio.leaf_weight_device=8:0 50",
+      "blkio blkio.throttle.read_bps_device=8:0 600",
+      "blkio blkio.throttle.write_bps_device=8:0 601",
+      "blkio blkio.throttle.read_iops_device=8:16 300",
+      "blkio blkio.throttle.write_iops_device=8:16 301",
+      "hugetlb hugetlb.2MB.limit_in_bytes=4194304",
+      "hugetlb hugetlb.2MB.rsvd.limit_in_bytes=4194304",
+      "rdma rdma.max=mlx5_1 hca_handle=3 hca_object=10000",
+      "rdma rdma.max=rxe3 hca_object=7",
+      "net_cls net_cls.classid=1048577",
+      "net_prio net_prio.ifpriomap=eth0 5",
+    ]);
+    expect(settingsV2(rare).map((pair) => pair.join("="))).toEqual([
+      "cpu.idle=1",
+      "cpu.max=500 1000",
+      "cpu.max.burst=10",
+      "cpuset.cpus=0-1",
+      "cpuset.mems=0",
+      "io.weight=default 4950",
+      "io.weight=8:0 910",
+      "io.max=8:0 rbps=600",
+      "io.max=8:0 wbps=601",
+      "io.max=8:16 riops=300",
+      "io.max=8:16 wiops=301",
+      "hugetlb.2MB.max=4194304",
+      "hugetlb.2MB.rsvd.max=4194304",
+      "rdma.max=mlx5_1 hca_handle=3 hca_object=10000",
+      "rdma.max=rxe3 hca_object=7",
+    ]);
+  });
+
+  test("what one limit forbids another at first is written again", () => {
+    const written: string[] = [];
+    let quota = 100;
+    const settings = [
+      ["burst", 200],
+      ["quota", 300],
+    ] as const;
+    inEitherOrder(settings, ([name, value]) => {
+      if (name === "burst" && value > quota)
+        throw new Error("failed", { cause: new SyscallError("write", 22, "cpu.cfs_burst_us") });
+      if (name === "quota") quota = value;
+      written.push(name);
+    });
+    expect(written).toEqual(["quota", "burst"]);
+  });
+
+  test("v2 has no counterpart for some of v1, and says which", () => {
+    const refused = (resources: Resources) => () => applyV2("/nowhere", resources);
+    expect(refused({ memory: { swappiness: 10 } })).toThrow(
+      "linux.resources.memory.swappiness cannot be set",
+    );
+    expect(refused({ cpu: { realtimeRuntime: 5 } })).toThrow("linux.resources.cpu.realtimeRuntime");
+    expect(refused({ network: { classID: 5 } })).toThrow("linux.resources.network.classID");
+  });
+
+  test("the cgroup's owner on v2: its user, where the view is its own and writable", () => {
+    const v2 = parseMountinfo("30 1 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+    const config = defaultSpec(false);
+    const at = config.mounts!.find(({ destination }) => destination === "/sys/fs/cgroup")!;
+    config.process!.user.uid = 1000;
+    expect(cgroupOwner(config, v2)).toBeUndefined();
+    at.options = ["nosuid"];
+    config.linux!.namespaces = [{ type: "cgroup" }];
+    expect(cgroupOwner(config, v2)).toBe(1000);
+    config.linux!.namespaces.push({ type: "user" });
+    config.linux!.uidMappings = [{ containerID: 0, hostID: 100000, size: 65536 }];
+    expect(cgroupOwner(config, v2)).toBe(101000);
+    config.linux!.namespaces = [{ type: "cgroup", path: "/proc/1/ns/cgroup" }];
+    expect(cgroupOwner(config, v2)).toBeUndefined();
   });
 
   test("device rules: all off, then what is allowed, with what every container may use", () => {

@@ -43,6 +43,7 @@ function facts(config: Config, change: Partial<CreateFacts> = {}): CreateFacts {
     keyring: true,
     hooks: false,
     execLabel: undefined,
+    mountLabel: undefined,
     capabilities: capabilitySets(config.process?.capabilities, ALL_CAPABILITIES, () => {}),
     knownCapabilities: ALL_CAPABILITIES,
     ownStdio: [],

@@ -121,6 +121,11 @@ export function execLabel(process: Process | undefined): { file: string; label: 
   return undefined;
 }
 
+/** linux.mountLabel, where SELinux gives it a meaning: configurations of such hosts carry one everywhere. */
+export function mountLabel(label: string | undefined): string | undefined {
+  return label && exists("/sys/fs/selinux/enforce") ? label : undefined;
+}
+
 const PLAINLY = pack(OpenHow, { flags: O_PATH | O_CLOEXEC, resolve: RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS });
 
 /** Whether a path below an open directory exists with no symlink on the way, so that it means the same to everybody. */

@@ -246,7 +246,13 @@ const linux = object({
   maskedPaths: list(text),
   readonlyPaths: list(text),
   mountLabel: text,
-  intelRdt: map(() => {}),
+  intelRdt: object({
+    closID: text,
+    schemata: list(text),
+    l3CacheSchema: text,
+    memBwSchema: text,
+    enableMonitoring: flag,
+  }),
   memoryPolicy: object({ "mode!": text, nodes: text, flags: list(text) }),
   personality: object({ "domain!": oneOf("LINUX", "LINUX32"), flags: list(text) }),
 });

@@ -180,6 +180,15 @@ export interface Resources {
   unified?: Record<string, string>;
 }
 
+/** config-linux.md#intelrdt */
+export interface IntelRdt {
+  closID?: string;
+  schemata?: string[];
+  l3CacheSchema?: string;
+  memBwSchema?: string;
+  enableMonitoring?: boolean;
+}
+
 export interface SeccompArg {
   index: number;
   value: number;
@@ -219,7 +228,7 @@ export interface Linux {
   maskedPaths?: string[];
   readonlyPaths?: string[];
   mountLabel?: string;
-  intelRdt?: Record<string, unknown>;
+  intelRdt?: IntelRdt;
   memoryPolicy?: { mode: string; nodes?: string; flags?: string[] };
   personality?: { domain: string; flags?: string[] };
 }

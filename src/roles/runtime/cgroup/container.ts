@@ -10,18 +10,43 @@ import { type CgroupPaths, directories } from "./paths.ts";
 import { applyDevicesV1, applyV1, seedCpuset } from "./v1.ts";
 import { applyV2, enableControllers } from "./v2.ts";
 
-/** Makes the directories and sets the limits. What it made is removed again by `removeCgroups`, whatever became of it. */
+/**
+ * Makes the directories and sets the limits. What it made is removed again by `removeCgroups`, whatever became of it: when
+ * the cgroup is somebody else's, `paths` is emptied.
+ */
 export function createCgroups(cgroups: Cgroups, paths: CgroupPaths, resources: Resources): void {
+  const made = new Set<string>();
+  let found = false;
   for (const [controller, directory] of Object.entries(paths)) {
-    const fresh = makeDirectories(directory, 0o755);
+    // Controllers that are mounted together share a directory.
+    const fresh = made.has(directory) || makeDirectories(directory, 0o755);
+    if (fresh) made.add(directory);
+    else found = true;
     if (controller === "cpuset" && fresh) {
       const hierarchy = cgroups.v1.find((one) => one.controllers.includes("cpuset"));
       if (hierarchy) seedCpuset(directory, hierarchy.mountpoint);
     }
   }
+  if (found) checkFitness(paths, made);
   applyResources(cgroups, paths, resources);
   if (paths["devices"]) applyDevicesV1(paths["devices"], resources);
   else if (paths[""] !== undefined) applyDevicesV2(paths[""], resources.devices ?? []);
+}
+
+/** A cgroup that was there already must not be somebody else's, nor keep the container from running. config-linux.md#control-groups */
+function checkFitness(paths: CgroupPaths, made: ReadonlySet<string>): void {
+  const pids = cgroupPids(paths).length;
+  const complaint =
+    pids > 0
+      ? `container's cgroup is not empty: ${pids} process(es) found`
+      : isFrozen(paths)
+        ? "container's cgroup unexpectedly frozen"
+        : undefined;
+  if (complaint === undefined) return;
+  // What is not ours must not be removed when this failure is undone.
+  for (const directory of [...made].reverse()) removeTree(directory);
+  for (const controller of Object.keys(paths)) delete paths[controller];
+  throw new Error(complaint);
 }
 
 /** Sets the limits of `resources` on a container's cgroups (`create` and `update`). */

@@ -27,6 +27,23 @@ export function writeControl(directory: string, file: string, value: string): vo
   }
 }
 
+/**
+ * Writes settings in order. CPU quota, period and burst bound each other, so that a new one may be refused beside an old
+ * one (EINVAL): what was refused is tried again when the others are in place.
+ */
+export function inEitherOrder<T>(settings: Iterable<T>, write: (setting: T) => void): void {
+  const again: T[] = [];
+  for (const setting of settings) {
+    try {
+      write(setting);
+    } catch (error) {
+      if (!isErrno((error as Error).cause, "EINVAL")) throw error;
+      again.push(setting);
+    }
+  }
+  for (const setting of again) write(setting);
+}
+
 /** Content without the trailing newline; undefined when the file or its cgroup is not there. */
 export function readControl(directory: string, file: string): string | undefined {
   try {

@@ -1,8 +1,9 @@
 // Limits on v1 controllers. config-linux.md#control-groups; Documentation/admin-guide/cgroup-v1
 import type { Resources } from "../../../spec/oci/runtime.ts";
 import { deviceRules } from "./device-rules.ts";
-import { readControl, writeControl } from "./files.ts";
+import { inEitherOrder, readControl, writeControl } from "./files.ts";
 import type { CgroupPaths } from "./paths.ts";
+import { rdmaLines } from "./rdma.ts";
 
 /** One write: controller, file, value. */
 export interface Setting {
@@ -17,7 +18,7 @@ export function settingsV1(resources: Resources): Setting[] {
   const set = (controller: string, file: string, value: number | string | boolean | undefined) => {
     if (value !== undefined && value !== "") out.push({ controller, file, value: String(value) });
   };
-  const { memory, cpu, pids, blockIO, hugepageLimits, network } = resources;
+  const { memory, cpu, pids, blockIO, hugepageLimits, network, rdma } = resources;
   if (memory) {
     // The swap limit counts memory too, so it may never be below: which goes first depends on the old value (applyMemory).
     if (memory.limit) set("memory", "memory.limit_in_bytes", memory.limit);
@@ -58,8 +59,11 @@ export function settingsV1(resources: Resources): Setting[] {
     throttle("read_iops_device", blockIO.throttleReadIOPSDevice);
     throttle("write_iops_device", blockIO.throttleWriteIOPSDevice);
   }
-  for (const { pageSize, limit } of hugepageLimits ?? [])
+  for (const { pageSize, limit } of hugepageLimits ?? []) {
     set("hugetlb", `hugetlb.${pageSize}.limit_in_bytes`, limit);
+    set("hugetlb", `hugetlb.${pageSize}.rsvd.limit_in_bytes`, limit);
+  }
+  for (const line of rdmaLines(rdma)) set("rdma", "rdma.max", line);
   if (network?.classID) set("net_cls", "net_cls.classid", network.classID);
   for (const { name, priority } of network?.priorities ?? [])
     set("net_prio", "net_prio.ifpriomap", `${name} ${priority}`);
@@ -68,19 +72,20 @@ export function settingsV1(resources: Resources): Setting[] {
 
 /** Applies limits to v1 directories that exist. Throws when a limit is asked for whose controller is not mounted. */
 export function applyV1(paths: CgroupPaths, resources: Resources): void {
-  for (const { controller, file, value } of settingsV1(resources)) {
+  inEitherOrder(settingsV1(resources), ({ controller, file, value }) => {
     const directory = paths[controller];
     if (directory === undefined) {
       // Huge pages: engines send limits for every size of the machine, most of them "unlimited".
-      if (controller === "hugetlb") continue;
+      if (controller === "hugetlb") return;
       throw new Error(`cannot set ${file}: the ${controller} controller is not mounted`);
     }
     if (file === "memory.limit_in_bytes" || file === "memory.memsw.limit_in_bytes")
       writeMemory(directory, file, value, resources);
+    else if (file.includes(".rsvd.") && readControl(directory, file) === undefined) return;
     else if (file === "blkio.weight" && readControl(directory, file) === undefined)
       writeControl(directory, "blkio.bfq.weight", bfqWeight(Number(value)));
     else writeControl(directory, file, value);
-  }
+  });
 }
 
 /** The BFQ scheduler's range is 1–1000, CFQ's was 10–1000; the numbers mean the same. */

@@ -1,7 +1,8 @@
 // Limits on the unified hierarchy. config-linux.md#control-groups; Documentation/admin-guide/cgroup-v2
 import { parentOf } from "../../../../ffi/path.ts";
 import type { Resources } from "../../../spec/oci/runtime.ts";
-import { readControl, writeControl } from "./files.ts";
+import { inEitherOrder, readControl, writeControl } from "./files.ts";
+import { rdmaLines } from "./rdma.ts";
 
 /** cpu.shares (2…262144) to cpu.weight (1…10000), as the spec's v1 numbers are read on v2. */
 export function weightOfShares(shares: number): number {
@@ -57,19 +58,11 @@ export function settingsV2(resources: Resources): [file: string, value: string][
     throttle("riops", blockIO.throttleReadIOPSDevice);
     throttle("wiops", blockIO.throttleWriteIOPSDevice);
   }
-  for (const { pageSize, limit: pages } of hugepageLimits ?? [])
+  for (const { pageSize, limit: pages } of hugepageLimits ?? []) {
     out.push([`hugetlb.${pageSize}.max`, String(pages)]);
-  for (const [device, { hcaHandles, hcaObjects }] of Object.entries(rdma ?? {}))
-    out.push([
-      "rdma.max",
-      [
-        device,
-        hcaHandles !== undefined && `hca_handle=${hcaHandles}`,
-        hcaObjects !== undefined && `hca_object=${hcaObjects}`,
-      ]
-        .filter(Boolean)
-        .join(" "),
-    ]);
+    out.push([`hugetlb.${pageSize}.rsvd.max`, String(pages)]);
+  }
+  for (const line of rdmaLines(rdma)) out.push(["rdma.max", line]);
   for (const [file, value] of Object.entries(unified ?? {})) {
     if (file.includes("/"))
       throw new Error(`unified resource ${JSON.stringify(file)} must be a file name (no slashes)`);
@@ -98,9 +91,31 @@ export function enableControllers(directory: string, mountpoint: string): void {
 }
 
 export function applyV2(directory: string, resources: Resources): void {
-  for (const [file, value] of settingsV2(resources)) {
-    if (file.startsWith("hugetlb.") && readControl(directory, file) === undefined) continue;
-    if (file === "memory.swap.max" && value === "0" && readControl(directory, file) === undefined) continue;
+  refuseV1Only(resources);
+  if (resources.memory?.checkBeforeUpdate) checkUsage(directory, resources.memory.limit);
+  inEitherOrder(settingsV2(resources), ([file, value]) => {
+    if (file.startsWith("hugetlb.") && readControl(directory, file) === undefined) return;
+    if (file === "memory.swap.max" && value === "0" && readControl(directory, file) === undefined) return;
     writeControl(directory, file, value);
-  }
+  });
+}
+
+/** Fields of v1 that have no counterpart. config-linux.md: "If the conversion is not possible the runtime MUST generate an error" */
+function refuseV1Only({ memory, cpu, network }: Resources): void {
+  const refuse = (field: string) => {
+    throw new Error(`linux.resources.${field} cannot be set on a cgroup v2 host`);
+  };
+  if (memory?.swappiness !== undefined) refuse("memory.swappiness");
+  if (cpu?.realtimeRuntime) refuse("cpu.realtimeRuntime");
+  if (cpu?.realtimePeriod) refuse("cpu.realtimePeriod");
+  if (network?.classID) refuse("network.classID");
+  if (network?.priorities?.length) refuse("network.priorities");
+}
+
+/** v1 refuses a limit below what is in use, v2 kills: `checkBeforeUpdate` asks for v1's way. */
+function checkUsage(directory: string, memoryLimit: number | undefined): void {
+  if (!memoryLimit || memoryLimit < 0) return;
+  const usage = Number(readControl(directory, "memory.current") ?? 0);
+  if (usage > memoryLimit)
+    throw new Error(`rejecting memory limit ${memoryLimit}: ${usage} bytes are in use (checkBeforeUpdate)`);
 }

@@ -1,7 +1,7 @@
 // What a valid config.json may still ask for wrongly or in vain: checked before anything is made.
 import { NR } from "../../../../ffi/arch/index.ts";
 import { cstr, rawSyscall } from "../../../../ffi/libc.ts";
-import { exists, linkText } from "../../../../ffi/path.ts";
+import { linkText } from "../../../../ffi/path.ts";
 import type { Config, IdMapping, Mount, NamespaceType } from "../../../spec/oci/runtime.ts";
 import { RuntimeError } from "../errors.ts";
 import { belowRoot } from "../launch/context.ts";
@@ -99,9 +99,6 @@ function refuseUnsupported(config: Config): void {
   const refuse = (field: string) => {
     throw new RuntimeError(`config.json: ${field} is not supported by this runtime yet`);
   };
-  if (linux.intelRdt) refuse("linux.intelRdt");
-  // Without SELinux a label has no meaning, and images of such hosts carry one all the same.
-  if (linux.mountLabel && exists("/sys/fs/selinux/enforce")) refuse("linux.mountLabel");
   if (linux.personality?.flags?.length) refuse("linux.personality.flags");
 }
 

@@ -108,7 +108,9 @@ export async function execInContainer(options: ExecOptions): Promise<Executed | 
     print(renderPlan(plan));
     return undefined;
   }
-  return launch(options, plan, init, listener);
+  const groups = state.intel_rdt;
+  const { joinRdtGroups } = groups ? await import("./intel-rdt.ts") : {};
+  return launch(options, plan, init, listener, groups && ((pid) => joinRdtGroups!(groups, pid)));
 }
 
 function launch(
@@ -116,6 +118,7 @@ function launch(
   plan: import("../../../launcher/plan.ts").Plan,
   init: Fd,
   listener: Listener | undefined,
+  joinGroups: ((pid: number) => void) | undefined,
 ): Executed {
   const go = pipe("go pipe");
   const stdio = inherited(options.preserveFds);
@@ -133,6 +136,7 @@ function launch(
     if (report.kind === "closed") throw new Error("process in the container exited prematurely");
     if (report.code === TELL.pid) {
       pid = report.value;
+      joinGroups?.(pid);
       listener?.announce(pid, options.state);
       listener?.close();
     } else if (report.code === TELL.ready) break;

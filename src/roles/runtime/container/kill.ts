@@ -99,6 +99,7 @@ export async function destroyContainer(store: StateStore, state: ContainerState)
     if (!killCgroup(paths) && cgroupPids(paths).length > 0) signalAll(state, SIGKILL);
   }
   removeCgroups(paths);
+  if (state.intel_rdt) (await import("./intel-rdt.ts")).removeRdtGroups(state.intel_rdt);
   store.remove(state.id);
   await tryHooks("poststop", state.config.hooks?.poststop, stateDocument(state, "stopped"), (message) =>
     log("warning", message),

@@ -20,6 +20,7 @@ import type { Config } from "../../../spec/oci/runtime.ts";
 import { parseConfig } from "../../../spec/oci/runtime-validate.ts";
 import { createCgroups, removeCgroups } from "../cgroup/container.ts";
 import { hostCgroups, membership } from "../cgroup/hierarchy.ts";
+import { cgroupOwner, giveCgroup } from "../cgroup/ownership.ts";
 import { containerCgroups } from "../cgroup/paths.ts";
 import { RuntimeError } from "../errors.ts";
 import {
@@ -29,6 +30,7 @@ import {
   foreignStdio,
   hostCapabilities,
   inUserNamespace,
+  mountLabel,
   oomScore,
   plainMode,
   sharedParent,
@@ -52,7 +54,7 @@ import { mountSource } from "./mount-source.ts";
 import { writePidFile } from "./pid-file.ts";
 import { pidFirst } from "./pid-first.ts";
 import { isAlive, processStat } from "./process-table.ts";
-import { giveNetDevices, preparedMounts, rareSettings, seccompListener } from "./rare.ts";
+import { giveNetDevices, preparedMounts, rareSettings, rdtGroupsOf, seccompListener } from "./rare.ts";
 import type { ContainerState, StateStore } from "./state.ts";
 import { stateDocument } from "./status.ts";
 
@@ -131,6 +133,7 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
     rootfs,
     ready: false,
     cgroup_paths: cgroupPaths,
+    intel_rdt: await rdtGroupsOf(config, id),
     namespace_paths: {},
     no_pivot: options.noPivot,
     keyring: !options.noNewKeyring,
@@ -167,6 +170,7 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
     keyring: !options.noNewKeyring,
     hooks: duringCreate,
     execLabel: execLabel(process),
+    mountLabel: mountLabel(config.linux?.mountLabel),
     capabilities: capabilitySets(
       process.capabilities,
       userNamespace ? ALL_CAPABILITIES & capabilities.known : capabilities.bounding & capabilities.known,
@@ -205,6 +209,12 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
     }
     const cgroup = span("runtime", "cgroups", id);
     createCgroups(cgroups, cgroupPaths, resources);
+    const owner = cgroupPaths[""] === undefined ? undefined : cgroupOwner(config, cgroups);
+    if (owner !== undefined) giveCgroup(cgroupPaths[""]!, owner);
+    if (state.intel_rdt) {
+      const { makeRdtGroups } = await import("./intel-rdt.ts");
+      makeRdtGroups(config.linux!.intelRdt!, state.intel_rdt);
+    }
     cgroup();
     const launch = span("runtime", "launch", id);
     const launched = await follow(options, state, failures, plan, fds, extra);
@@ -268,6 +278,7 @@ async function follow(
       extra.listener?.announce(report.value, state);
       extra.listener?.close();
       await giveNetDevices(config, report.value);
+      if (state.intel_rdt) (await import("./intel-rdt.ts")).joinRdtGroups(state.intel_rdt, report.value);
       if (config.linux?.namespaces?.some((one) => one.type === "user" && !one.path)) {
         writeIdMaps(report.value, config.linux);
         allow();
@@ -385,5 +396,6 @@ async function undo({ store, state, running }: Failures): Promise<void> {
     }
   }
   removeCgroups(state.cgroup_paths);
+  if (state.intel_rdt) (await import("./intel-rdt.ts")).removeRdtGroups(state.intel_rdt);
   store.remove(state.id);
 }

@@ -2,6 +2,7 @@
 import type { Fd } from "../../../../ffi/fd.ts";
 import type { Config, Mount, Process } from "../../../spec/oci/runtime.ts";
 import type { ProcessFacts, RareSettings } from "../launch/process.ts";
+import type { RdtGroups } from "./intel-rdt.ts";
 import type { Listener } from "./listener.ts";
 
 /** Scheduling, memory policy and personality of a process; undefined when it asks for none. */
@@ -35,6 +36,14 @@ export async function giveNetDevices(config: Config, pid: number): Promise<void>
   if (!devices || Object.keys(devices).length === 0) return;
   const { moveNetDevices } = await import("./net-devices.ts");
   moveNetDevices(pid, devices);
+}
+
+/** The container's groups of Intel RDT, not made yet; undefined for most containers. Throws where the host has none. */
+export async function rdtGroupsOf(config: Config, id: string): Promise<RdtGroups | undefined> {
+  const rdt = config.linux?.intelRdt;
+  if (!rdt) return undefined;
+  const { rdtGroups, resctrlMount } = await import("./intel-rdt.ts");
+  return rdtGroups(rdt, id, resctrlMount());
 }
 
 /** What an exec asks for beyond its cgroup's CPUs: its own document's word, else the container's. */

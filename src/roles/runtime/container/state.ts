@@ -15,6 +15,7 @@ import {
 import type { Config } from "../../../spec/oci/runtime.ts";
 import type { CgroupPaths } from "../cgroup/paths.ts";
 import { alreadyExists, notExist, RuntimeError } from "../errors.ts";
+import type { RdtGroups } from "./intel-rdt.ts";
 
 export interface ContainerState {
   id: string;
@@ -28,6 +29,8 @@ export interface ContainerState {
   /** Whether everything was set up; before that the status is "creating". */
   ready: boolean;
   cgroup_paths: CgroupPaths;
+  /** Its groups of Intel RDT, when config.json asks for some. */
+  intel_rdt?: RdtGroups | undefined;
   namespace_paths: Record<string, string>;
   no_pivot: boolean;
   /** Whether it has a session keyring of its own, which exec joins. */

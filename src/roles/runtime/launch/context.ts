@@ -66,6 +66,8 @@ export interface Context {
   mounts: MadeMount[];
   /** Mounts of config.json that exist already, detached: made by the runtime, or taken before the user namespace was entered. */
   ready: Map<Mount, Slot>;
+  /** SELinux label for new file systems, where that module is on. */
+  label: string | undefined;
   /** Whether a path below the root exists already, without a symlink on the way (asked of the host). */
   exists(path: string): boolean;
   /** Permissions of such a path. */

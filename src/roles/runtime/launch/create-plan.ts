@@ -60,6 +60,8 @@ export interface CreateFacts extends ProcessFacts {
   mappedByUser: boolean;
   /** Text for /proc/self/attr/…/exec, where a security module is on. */
   execLabel: { file: string; label: string } | undefined;
+  /** SELinux label of the file systems that the container gets anew. */
+  mountLabel: string | undefined;
 }
 
 const DEFAULT_FDS_NAME = "runc:[INIT]";
@@ -74,6 +76,7 @@ export function createPlan(config: Config, facts: CreateFacts): Plan {
     hows: new Map(),
     mounts: [],
     ready: new Map(),
+    label: facts.mountLabel,
     exists: facts.exists,
     modeOf: facts.modeOf,
     abandoned: plan.label("abandoned"),

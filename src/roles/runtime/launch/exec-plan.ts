@@ -53,6 +53,7 @@ export function execPlan(process: Process, facts: ExecFacts): Plan {
     hows: new Map(),
     mounts: [],
     ready: new Map(),
+    label: undefined,
     exists: () => false,
     modeOf: () => undefined,
     abandoned: plan.label("abandoned"),

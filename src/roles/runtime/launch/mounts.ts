@@ -109,6 +109,9 @@ export type SourceKind = (source: string, options: MountOptions) => Source;
 /** The file systems whose superblock is not the container's own to make read-only: only the mount is. */
 const KERNEL_FILESYSTEMS = new Set(["proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2"]);
 
+/** The kernel's views of itself have labels of their own. */
+const UNLABELLED = new Set(["proc", "sysfs", "mqueue", "cgroup", "cgroup2"]);
+
 export function mountWhy(mount: Mount): string {
   const source = mount.source ?? mount.type ?? "";
   return `error mounting ${JSON.stringify(source)} to rootfs at ${JSON.stringify(mount.destination)}: mount ${source}:${mount.destination}`;
@@ -161,7 +164,8 @@ export function addMount(context: Context, mount: Mount, kind: SourceKind, reado
         REAL_DIRECTORY,
       );
     else openMountpoint(context, mount.destination, "directory", target, why);
-    const data = type === "tmpfs" ? withMode(context, mount, options.data) : options.data;
+    const data = type === "tmpfs" ? withMode(context, mount, options.data) : [...options.data];
+    if (context.label && !UNLABELLED.has(type)) data.push(`context=${context.label}`);
     newFilesystem(context, { type, source: mount.source || type, data, flags, attributes }, made, why);
     attach(context, made, target, why);
   }

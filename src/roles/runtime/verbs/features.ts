@@ -1,6 +1,8 @@
 import { HOOK_KINDS, NAMESPACE_TYPES } from "../../../spec/oci/runtime.ts";
-import { specs, version } from "../../../version.ts";
+import { commit, specs, version } from "../../../version.ts";
+import { UNSAFE_ANNOTATIONS } from "../container/extensions.ts";
 import { CAPABILITY_NAMES } from "../launch/capabilities.ts";
+import { MEMORY_POLICY_FLAGS, MEMORY_POLICY_MODES } from "../launch/memory-policy.ts";
 import { knownOptions } from "../launch/mount-options.ts";
 import { print } from "../output.ts";
 import {
@@ -32,11 +34,20 @@ export function featureDocument() {
       },
       apparmor: { enabled: true },
       selinux: { enabled: true },
-      intelRdt: { enabled: false },
+      intelRdt: { enabled: true, schemata: true, monitoring: true },
+      memoryPolicy: { modes: MEMORY_POLICY_MODES, flags: MEMORY_POLICY_FLAGS },
       mountExtensions: { idmap: { enabled: true } },
+      netDevices: { enabled: true },
     },
-    annotations: { "bunker.version": version },
-    potentiallyUnsafeConfigAnnotations: [],
+    annotations: {
+      "bunker.version": version,
+      "bunker.commit": commit,
+      // What callers of runc look for under its names.
+      "org.opencontainers.runc.version": version,
+      "org.opencontainers.runc.commit": commit,
+      "org.opencontainers.runc.checkpoint.enabled": "false",
+    },
+    potentiallyUnsafeConfigAnnotations: [...UNSAFE_ANNOTATIONS],
   };
 }
 

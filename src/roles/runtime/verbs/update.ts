@@ -3,6 +3,7 @@ import type { Resources } from "../../../spec/oci/runtime.ts";
 import { parseResources } from "../../../spec/oci/runtime-validate.ts";
 import { applyResources } from "../cgroup/container.ts";
 import { hostCgroups } from "../cgroup/hierarchy.ts";
+import type { ContainerState } from "../container/state.ts";
 import { containerStatus } from "../container/status.ts";
 import { RuntimeError } from "../errors.ts";
 import { type Parsed, text } from "../flags.ts";
@@ -60,10 +61,7 @@ export const update: Verb = {
             file === "-" ? "resources on stdin" : file,
           )
         : resourcesOfFlags(parsed);
-    if (text(parsed, "l3CacheSchema"))
-      throw new RuntimeError("Intel RDT/CAT: l3 cache schema is not supported by this runtime");
-    if (text(parsed, "memBwSchema"))
-      throw new RuntimeError("Intel RDT/MBA: memory bandwidth schema is not supported by this runtime");
+    await updateRdt(state, text(parsed, "l3CacheSchema"), text(parsed, "memBwSchema"));
     for (const [key, name] of [
       ["kernelMemory", "kernel-memory"],
       ["kernelMemoryTcp", "kernel-memory-tcp"],
@@ -79,6 +77,25 @@ export const update: Verb = {
     return 0;
   },
 };
+
+/** The schemas of Intel RDT. Throws where the host or the container has none. */
+async function updateRdt(
+  state: ContainerState,
+  l3CacheSchema: string | undefined,
+  memBwSchema: string | undefined,
+): Promise<void> {
+  if (!l3CacheSchema && !memBwSchema) return;
+  const rdt = await import("../container/intel-rdt.ts");
+  rdt.resctrlMount();
+  if (!state.intel_rdt)
+    throw new RuntimeError(
+      "the container has no group of Intel RDT: linux.intelRdt must be in the config.json it is created from",
+    );
+  rdt.updateRdtGroups(
+    { ...(l3CacheSchema ? { l3CacheSchema } : {}), ...(memBwSchema ? { memBwSchema } : {}) },
+    state.intel_rdt,
+  );
+}
 
 function merged(old: Resources, change: Resources): Resources {
   const all = { ...old, ...change };
