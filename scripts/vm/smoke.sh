@@ -93,6 +93,34 @@ check "its processes are gone" "" "$(cat $g/cgroup.procs 2>/dev/null)"
 bundle '["sh", "-c", "head -c 100000000 /dev/zero | wc -c"]' '{"memory": {"limit": 1048576, "swap": 1048576}}'
 runc run c1 > /run/log 2>&1; check "1 MiB is enough to start in" 0 "$(grep -c 'OOM-killed' /run/log)"
 runc delete --force c1 > /dev/null 2>&1
+for limit in 524288 786432 1048576; do
+  bundle '["true"]' '{"memory": {"limit": '$limit'}}'
+  out=$(runc run c1 2>&1); check "a static true starts with a limit of $limit" "0 " "$? $out"
+done
+
+bundle '["sleep", "1000"]' '{"cpu": {"idle": 1, "cpus": "0", "mems": "0"}, "hugepageLimits": [{"pageSize": "2MB", "limit": 4194304}], "unified": {"memory.oom.group": "1", "cpu.max": "30000 100000"}}'
+runc run -d c1 < /dev/null > /run/log 2>&1; check "rarer resources" "" "$(cat /run/log)"
+check "cpu.idle" 1 "$(cat $g/cpu.idle)"
+check "cpuset.mems" 0 "$(cat $g/cpuset.mems)"
+check "hugetlb.2MB.max" 4194304 "$(cat $g/hugetlb.2MB.max)"
+check "hugetlb.2MB.rsvd.max" 4194304 "$(cat $g/hugetlb.2MB.rsvd.max)"
+check "memory.oom.group by unified" 1 "$(cat $g/memory.oom.group)"
+check "cpu.max by unified" "30000 100000" "$(cat $g/cpu.max)"
+runc update --cpu-quota 20000 --cpu-burst 20000 c1; runc update --cpu-quota 10000 --cpu-burst 10000 c1
+check "a smaller quota and burst at once" "10000 100000 10000" "$(cat $g/cpu.max) $(cat $g/cpu.max.burst)"
+echo '{"memory": {"limit": 4096, "checkBeforeUpdate": true}}' | runc update -r - c1 > /run/log 2>&1
+check "checkBeforeUpdate" 1 "$(grep -c 'rejecting memory limit 4096' /run/log)"
+bundle '["true"]' '{"memory": {"swappiness": 10}}'
+runc run c2 > /run/log 2>&1; check "a field of v1 is refused by name" 1 "$(grep -c 'memory.swappiness cannot be set' /run/log)"
+bundle '["true"]'
+runc run c2 > /run/log 2>&1; check "a cgroup with processes is refused" 1 "$(grep -c 'cgroup is not empty' /run/log)"
+check "and left alone" 1 "$(wc -l < $g/cgroup.procs)"
+runc delete --force c1
+
+# Its user owns the cgroup, where it may write to a view of its own.
+bundle '["sh", "-c", "mkdir /sys/fs/cgroup/below && echo made"]'
+sed -i -e 's/"uid":0,"gid":0/"uid":1000,"gid":0/' -e 's/\("destination":"\/sys\/fs\/cgroup"[^}]*\),"ro"\]/\1]/' -e 's/"relatime","ro"\]/"relatime"]/' config.json
+check "the user's own cgroup" "made" "$(runc run c1 2>&1)"
 bundle '["sh", "-c", "x=$(head -c 30000000 /dev/zero | tr \\\\0 x); echo survived"]' '{"memory": {"limit": 8388608, "swap": 8388608}}'
 out=$(runc run c1 2>/dev/null); check "the memory limit kills" "" "$out"
 runc delete --force c1 > /dev/null 2>&1

@@ -35,7 +35,8 @@ export function createCgroups(cgroups: Cgroups, paths: CgroupPaths, resources: R
 
 /** A cgroup that was there already must not be somebody else's, nor keep the container from running. config-linux.md#control-groups */
 function checkFitness(paths: CgroupPaths, made: ReadonlySet<string>): void {
-  const pids = cgroupPids(paths).length;
+  const found = directories(paths).filter((directory) => !made.has(directory));
+  const pids = Math.max(...found.map((directory) => pidsBelow(directory).length));
   const complaint =
     pids > 0
       ? `container's cgroup is not empty: ${pids} process(es) found`

@@ -32,6 +32,8 @@ export interface MountOptions {
   /** Propagation changes in the order given; `recursive` for `rshared` and its like. */
   propagation: { type: number; name: string; recursive: boolean }[];
   copyUp: boolean;
+  /** Changes the mount that is at the place already. */
+  remount: boolean;
   /** crun's `src-nofollow` and `dest-nofollow`: the link itself is mounted, or mounted on. */
   sourceLink: boolean;
   targetLink: boolean;
@@ -62,7 +64,8 @@ const ATTRIBUTE: Readonly<Record<string, Change>> = {
   noatime: { atime: MOUNT_ATTR_NOATIME },
   atime: { atime: MOUNT_ATTR_RELATIME },
   relatime: { atime: MOUNT_ATTR_RELATIME },
-  norelatime: { atime: MOUNT_ATTR_STRICTATIME },
+  // Not the same as strictatime: the kernel's own default is relatime.
+  norelatime: { atime: MOUNT_ATTR_RELATIME },
   strictatime: { atime: MOUNT_ATTR_STRICTATIME },
   nostrictatime: { atime: MOUNT_ATTR_RELATIME },
 };
@@ -94,7 +97,6 @@ const DEFAULTS = new Set([
   "silent",
   "acl",
   "noacl",
-  "remount",
 ]);
 
 function apply(to: Attributes, change: Change): void {
@@ -125,6 +127,7 @@ export function knownOptions(): string[] {
     "bind",
     "rbind",
     "tmpcopyup",
+    "remount",
     "src-nofollow",
     "dest-nofollow",
     "copy-symlink",
@@ -143,6 +146,7 @@ export function parseMountOptions(words: readonly string[]): MountOptions {
     recursive: { set: 0, clear: 0 },
     propagation: [],
     copyUp: false,
+    remount: false,
     sourceLink: false,
     targetLink: false,
     copyLink: false,
@@ -162,6 +166,7 @@ export function parseMountOptions(words: readonly string[]): MountOptions {
       options.bind = true;
       options.recursiveBind = true;
     } else if (word === "tmpcopyup") options.copyUp = true;
+    else if (word === "remount") options.remount = true;
     else if (word === "src-nofollow") options.sourceLink = true;
     else if (word === "dest-nofollow") options.targetLink = true;
     else if (word === "copy-symlink") options.copyLink = true;

@@ -7,6 +7,10 @@ import {
   FSCONFIG_SET_STRING,
   FSMOUNT_CLOEXEC,
   FSOPEN_CLOEXEC,
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NOEXEC,
+  MOUNT_ATTR_NOSUID,
+  MOUNT_ATTR_NOSYMFOLLOW,
   MOUNT_ATTR_RDONLY,
 } from "../../../../ffi/constants/mount.ts";
 import { MountAttr } from "../../../../ffi/mount-attr.ts";
@@ -68,12 +72,14 @@ export function newFilesystem(
     plan.call("fsconfig", [handle, SET_STRING, plan.string(key), plan.string(value), 0], {
       why: `${why}: option ${key}=${value}`,
     });
-  const flag = (key: string) =>
+  const flag = (key: string, tolerate?: string[]) =>
     plan.call("fsconfig", [handle, SET_FLAG, plan.string(key), 0, 0], {
+      ...(tolerate ? { tolerate } : {}),
       why: `${why}: option ${key}`,
     });
   set("source", fs.source);
-  for (const word of fs.flags ?? []) flag(word);
+  // mount(2) has a flag for it that most file systems do not know by name.
+  for (const word of fs.flags ?? []) flag(word, word === "iversion" ? ["EINVAL"] : undefined);
   for (const word of fs.data) {
     const equals = word.indexOf("=");
     if (equals < 0) flag(word);
@@ -127,6 +133,10 @@ export function addMount(context: Context, mount: Mount, kind: SourceKind, reado
   const { plan } = context;
   const options = parseMountOptions(mount.options ?? []);
   const why = mountWhy(mount);
+  if (options.remount) {
+    changeMount(context, mount, options, why);
+    return;
+  }
   const link =
     options.copyLink && isBind(mount, options) ? kind(mount.source ?? "", options).link : undefined;
   if (link !== undefined) {
@@ -177,6 +187,20 @@ export function addMount(context: Context, mount: Mount, kind: SourceKind, reado
   addRecursiveAttributes(context, made, options, why);
   addPropagation(context, made, options, why);
 }
+
+/** The options of `remount` for the mount at the place; those of its file system stay what they are. */
+function changeMount(context: Context, mount: Mount, options: MountOptions, why: string): void {
+  const place = context.plan.slot("mount to change");
+  openMountpoint(context, mount.destination, "directory", place, why);
+  const { set, clear } = options.attributes;
+  setAttributes(context, place, { set, clear: clear | (PLAIN & ~set) }, false, why);
+  addRecursiveAttributes(context, place, options, why);
+  addPropagation(context, place, options, why);
+}
+
+/** What a remount takes away unless it is asked for again. man 2 mount */
+const PLAIN =
+  MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSYMFOLLOW;
 
 /** What is mounted over the root is the root from here on, and nothing is known of it. */
 function becomeRoot(context: Context, options: MountOptions, made: Slot, why: string): void {

@@ -50,6 +50,7 @@ export function takeOutside(context: Context, config: Config, rootfs: string, ki
     if (context.ready.has(mount)) continue;
     const why = mountWhy(mount);
     const options = parseMountOptions(mount.options ?? []);
+    if (options.remount) continue;
     if (isBind(mount, options)) {
       const source = mount.source ?? "";
       if (options.copyLink && kind(source, options).link !== undefined) continue;
