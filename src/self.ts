@@ -11,11 +11,15 @@ const source = `${import.meta.dir}/main.ts`;
 /** Whether this is the compiled single binary and not a checkout run by bun. Told by the path: node:fs costs 1 ms to load. */
 export const compiled: boolean = import.meta.dir.startsWith("/$bunfs/");
 
+// Read at the start. Once the file was replaced by a newer one (an upgrade under a running engine), the kernel shows the old path
+// with a mark behind it; what stands at that path now is the program to start.
+const executable = process.execPath.replace(/ \(deleted\)$/, "");
+
 /** The command that starts `role` (any of main.ts's role names). */
 export function selfCommand(role: string): SelfCommand {
-  if (compiled) return { cmd: [process.execPath], argv0: role };
+  if (compiled) return { cmd: [executable], argv0: role };
   // The npm package names its binary bun.exe; main.ts knows it as bun.
-  return { cmd: [process.execPath, source, role], argv0: "bun" };
+  return { cmd: [executable, source, role], argv0: "bun" };
 }
 
 /** This process's environment without what could steer a Bun child (BUN_*, NODE_*), plus `extra`. */

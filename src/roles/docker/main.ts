@@ -2,9 +2,10 @@
 import { commit, version } from "../../version.ts";
 import { Cli, globalFlags } from "./cli.ts";
 import { type Command, checkArgs } from "./command.ts";
-import { common, find, type Group, groups, plain, topLevel } from "./commands.ts";
+import { common, find, type Group, plain, topLevel } from "./commands.ts";
 import { ExitError, reason } from "./errors.ts";
 import { FlagError, type Flags, HelpWanted, type Parsed, parseFlags } from "./flags/flagset.ts";
+import { groups } from "./groups.ts";
 import { commandHelp, flagLines, nameLines } from "./help.ts";
 import { closeOutput, writeText } from "./stdio/output.ts";
 

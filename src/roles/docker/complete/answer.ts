@@ -6,8 +6,9 @@ import type { NetworkInspect } from "../../../spec/engine/network.ts";
 import type { VolumeList } from "../../../spec/engine/volume.ts";
 import { type Cli, globalFlags } from "../cli.ts";
 import type { Command } from "../command.ts";
-import { find, type Group, groups, topLevel } from "../commands.ts";
+import { find, type Group, topLevel } from "../commands.ts";
 import type { Flag } from "../flags/flagset.ts";
+import { groups } from "../groups.ts";
 import { listPlugins } from "../plugins/find.ts";
 
 /** Bits of the last line. */

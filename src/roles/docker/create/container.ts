@@ -42,6 +42,8 @@ export async function createContainer(
   const idFile = flags.string("cidfile");
   checkIdFile(idFile);
   const { client } = cli;
+  const socket = flags.bool("use-api-socket") ? await import("./api-socket.ts") : undefined;
+  const credentials = await socket?.shareApiSocket(cli, request);
   const version = await traced("docker", "connect", undefined, () => client.version());
   const body = forVersion(request, (wanted) => compareVersions(version, wanted) >= 0);
   const create = () =>
@@ -72,6 +74,9 @@ export async function createContainer(
     cli.err(`WARNING: ${warning}\n`);
   }
   if (idFile !== "") writeIdFile(idFile, created.Id);
+  if (socket && credentials && Object.keys(credentials).length > 0) {
+    await socket.copyCredentials(client, created.Id, credentials);
+  }
   return created.Id;
 }
 

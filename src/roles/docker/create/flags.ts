@@ -242,7 +242,6 @@ export const containerFlags: readonly Flag[] = [
     name: "use-api-socket",
     kind: "bool",
     usage: "Bind mount Docker API socket and required auth",
-    hidden: true,
   },
   { name: "user", short: "u", kind: "string", usage: "Username or UID (format: <name|uid>[:<group|gid>])" },
   { name: "userns", kind: "string", usage: "User namespace to use" },

@@ -4,6 +4,9 @@ import { filterFlag, filterQuery, formatFlag } from "../flags/filter.ts";
 import { imageHeaders, imageRows } from "../format/image-row.ts";
 import { render } from "../template/table.ts";
 
+/** Second words of `docker image`. */
+const SUBCOMMANDS = "build history import inspect list load ls prune pull push rm save tag".split(" ");
+
 export const images: Command = {
   use: "[OPTIONS] [REPOSITORY[:TAG]]",
   short: "List images",
@@ -15,9 +18,14 @@ export const images: Command = {
     formatFlag,
     { name: "no-trunc", kind: "bool", usage: "Don't truncate output" },
     { name: "quiet", short: "q", kind: "bool", usage: "Only show image IDs" },
+    { name: "tree", kind: "bool", usage: "List multi-platform images as a tree (EXPERIMENTAL)" },
   ],
   args: { min: 0, max: 1 },
-  async run({ cli, flags, args }) {
+  async run({ cli, flags, args, path }) {
+    if (flags.bool("tree")) {
+      const { showTree } = await import("./images-tree.ts");
+      return showTree(cli, flags, args);
+    }
     const quiet = flags.bool("quiet");
     const digests = flags.bool("digests");
     let format = flags.string("format");
@@ -39,6 +47,12 @@ export const images: Command = {
         list.flatMap((image) => imageRows(image, shown, !flags.bool("no-trunc"))),
       ),
     );
+    // "docker images ls" lists images called "ls".
+    if (list.length === 0 && path === "docker images" && SUBCOMMANDS.includes(args[0] ?? "")) {
+      cli.err(
+        `\nNo images found matching ${JSON.stringify(args[0])}: did you mean "docker image ${args[0]}"?\n`,
+      );
+    }
     return 0;
   },
 };

@@ -116,6 +116,12 @@ export const login: Command = {
       throw new Error("Error: Cannot perform an interactive login from a non TTY device");
     }
     username = username.trim();
+    // The docker CLI would open a page of Docker Hub here; that needs an account of the client's own with its identity service.
+    if (hub && username === "" && password === "") {
+      cli.err(
+        "Login by browser is not available: use your Docker ID and a password or, better, a personal access token.\n",
+      );
+    }
     if (username === "")
       username = (await ask(suggested ? `Username (${suggested}): ` : "Username: ")) || suggested;
     if (username === "") throw new Error("Error: Non-null Username Required");
