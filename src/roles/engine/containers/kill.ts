@@ -15,7 +15,7 @@ const KILL_DEADLINE = 10_000;
 const LOOK_INTERVAL = 500;
 
 export function notRunning(container: Container): ApiError {
-  return conflict(`Container ${container.id} is not running`);
+  return conflict(`container ${container.id} is not running`);
 }
 
 /**
@@ -109,18 +109,14 @@ export async function killContainer(room: Room, container: Container, signalText
     cancelRestart(room, container);
     return;
   }
-  if (!state.running) throw cannotKill(container);
+  if (!state.running) throw notRunning(container);
   if (signal === SIGKILL) {
     markStopped(room, container);
     await killHard(room, container);
     return;
   }
   if (signal === stopSignal(container)) markStopped(room, container);
-  if (!(await sendSignal(room, container, signal))) throw cannotKill(container);
-}
-
-function cannotKill(container: Container): ApiError {
-  return conflict(`cannot kill container: ${container.id}: container ${container.id} is not running`);
+  if (!(await sendSignal(room, container, signal))) throw notRunning(container);
 }
 
 /** The container's end is wanted: its restart policy does not act. */

@@ -1,5 +1,5 @@
 // POST /containers/{id}/rename
-import { badRequest, conflict } from "../errors.ts";
+import { ApiError, badRequest, conflict, toApiError } from "../errors.ts";
 import type { Container } from "./container.ts";
 import { checkName } from "./names.ts";
 import { containerEvent, type Room } from "./room.ts";
@@ -15,7 +15,12 @@ export function renameContainer(room: Room, container: Container, wanted: string
     if (container.state.stored.RemovalInProgress) {
       throw conflict(`container ${container.id} is marked for removal and cannot be renamed`);
     }
-    room.registry.reserve(name, container.id);
+    try {
+      room.registry.reserve(name, container.id);
+    } catch (error) {
+      const { status, message } = toApiError(error);
+      throw new ApiError(status, `Error when allocating new name: ${message}`, { cause: error });
+    }
     container.record.Name = `/${name}`;
     try {
       room.disk.save(container.record);

@@ -3,7 +3,7 @@ import { Hono } from "hono";
 import { containerCreate } from "../../../spec/engine/container.ts";
 import { containerUpdate } from "../../../spec/engine/host-config.ts";
 import type { Engine } from "../engine.ts";
-import { badRequest, notImplemented } from "../errors.ts";
+import { ApiError, badRequest, notImplemented, toApiError } from "../errors.ts";
 import { MULTIPLEXED_STREAM, RAW_STREAM } from "../server/hijack.ts";
 import { boolean, Filters, integer, type RouteContext, type RouteEnv, readBody } from "../server/request.ts";
 import { streamBytes, streamJson } from "../server/stream.ts";
@@ -113,7 +113,12 @@ export function containerRoutes(engine: Engine): Hono<RouteEnv> {
     return c.body(null, 204);
   });
   app.post("/containers/:id/kill", async (c) => {
-    await killContainer(room(), container(c), c.req.query("signal") ?? "");
+    try {
+      await killContainer(room(), container(c), c.req.query("signal") ?? "");
+    } catch (error) {
+      const { status, message } = toApiError(error);
+      throw new ApiError(status, `cannot kill container: ${c.req.param("id")}: ${message}`, { cause: error });
+    }
     return c.body(null, 204);
   });
   app.post("/containers/:id/pause", async (c) => {

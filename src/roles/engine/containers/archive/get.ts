@@ -11,12 +11,12 @@ import { askedPath } from "./path.ts";
 import { describe, openAsked, type PathStat } from "./stat.ts";
 import { openTree } from "./tree.ts";
 
-/** What is at the path. ApiError 404. */
-export function statArchive(room: Room, container: Container, path: string): Promise<PathStat> {
-  const asked = askedPath(toByteName(path));
+/** What is at the path; `name` is what the request calls the container. ApiError 404. */
+export function statArchive(room: Room, container: Container, path: string, name: string): Promise<PathStat> {
+  const asked = askedPath(toByteName(path), name);
   return container.mailbox.run(async () => {
     using root = await openTree(room, container, { writable: false });
-    using file = openAsked(root, container, asked, path);
+    using file = openAsked(root, asked, path);
     return describe(root, asked, file).stat;
   });
 }
@@ -26,13 +26,14 @@ export function getArchive(
   room: Room,
   container: Container,
   path: string,
+  name: string,
   signal: AbortSignal,
 ): Promise<{ stat: PathStat; archive: AsyncGenerator<Uint8Array> }> {
-  const asked = askedPath(toByteName(path));
+  const asked = askedPath(toByteName(path), name);
   return container.mailbox.run(async () => {
     const root = await openTree(room, container, { writable: false });
     try {
-      const file = openAsked(root, container, asked, path);
+      const file = openAsked(root, asked, path);
       const { stat, type } = describe(root, asked, file);
       const archive =
         type === S_IFDIR

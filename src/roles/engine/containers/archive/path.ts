@@ -18,10 +18,12 @@ export interface AskedPath {
   base: ByteName;
   /** A trailing "/" or "/." says: the directory, also behind a symlink. */
   directory: boolean;
+  /** The container by the name that the request has for it, for complaints. */
+  container: string;
 }
 
 /** Cleans a path as Go's filepath.Join("/", path) does: lexically, before any symlink counts. */
-export function askedPath(path: ByteName): AskedPath {
+export function askedPath(path: ByteName, container: string): AskedPath {
   if (path === "") throw badRequest("bad parameter: path cannot be empty");
   const clean = posix.normalize(`/${path}`).replace(/(.)\/+$/, "$1");
   const dot = /(^|\/)\.$/.test(path) && clean !== "/";
@@ -29,6 +31,7 @@ export function askedPath(path: ByteName): AskedPath {
     clean,
     base: dot ? "." : clean === "/" ? "/" : posix.basename(clean),
     directory: dot || path.endsWith("/") || clean === "/",
+    container,
   };
 }
 

@@ -19,6 +19,8 @@ import { openTree } from "./tree.ts";
 
 export interface PutOptions {
   path: string;
+  /** What the request calls the container. */
+  name: string;
   /** Refuse to replace a directory by something else and the other way round. */
   noOverwriteDirNonDir: boolean;
   /** Give what is unpacked to the container's user. */
@@ -33,13 +35,13 @@ export async function putArchive(
   body: AsyncIterable<Uint8Array>,
   options: PutOptions,
 ): Promise<void> {
-  const asked = askedPath(toByteName(options.path));
+  const asked = askedPath(toByteName(options.path), options.name);
   const unpack = async (root: Fd): Promise<void> => {
     const target = followLinks(root, asked.clean);
     if (target === undefined) {
       throw badRequest(`lstat ${options.path}: too many levels of symbolic links`);
     }
-    checkDirectory(root, target, () => noSuchFile(container, asked, options.path));
+    checkDirectory(root, target, () => noSuchFile(asked, options.path));
     checkWritable(container, showName(target));
     try {
       await applyTar(decompress(body), `/proc/self/fd/${root.number}/`, {

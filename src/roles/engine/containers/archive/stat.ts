@@ -13,7 +13,6 @@ import { isErrno } from "../../../../../ffi/errno.ts";
 import type { Fd } from "../../../../../ffi/fd.ts";
 import { type FileStat, type FileTime, openInside, showName, statAt } from "../../../../../ffi/tree.ts";
 import { badRequest, notFound } from "../../errors.ts";
-import type { Container } from "../container.ts";
 import { type AskedPath, followLinks } from "./path.ts";
 
 /** X-Docker-Container-Path-Stat, before base64. */
@@ -55,11 +54,11 @@ function goFileTime({ seconds, nanoseconds }: FileTime): string {
 }
 
 /** ApiError 404 in docker's words. */
-export const noSuchFile = (container: Container, asked: AskedPath, path: string): Error =>
-  notFound(`Could not find the file ${path || showName(asked.clean)} in container ${container.id}`);
+export const noSuchFile = (asked: AskedPath, path: string): Error =>
+  notFound(`Could not find the file ${path || showName(asked.clean)} in container ${asked.container}`);
 
 /** Opens what a path names (O_PATH): the symlink itself, unless a trailing slash asks for what is behind it. ApiError 404, 400. */
-export function openAsked(root: Fd, container: Container, asked: AskedPath, path: string): Fd {
+export function openAsked(root: Fd, asked: AskedPath, path: string): Fd {
   try {
     const found = openInside(root, asked.clean, O_PATH | (asked.directory ? O_DIRECTORY : O_NOFOLLOW));
     if (found) return found;
@@ -69,7 +68,7 @@ export function openAsked(root: Fd, container: Container, asked: AskedPath, path
     if (isErrno(error, "ENAMETOOLONG")) throw badRequest(`lstat ${path}: file name too long`);
     throw error;
   }
-  throw noSuchFile(container, asked, path);
+  throw noSuchFile(asked, path);
 }
 
 export function pathStat(root: Fd, asked: AskedPath, stat: FileStat): PathStat {
