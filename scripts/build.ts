@@ -49,6 +49,8 @@ const build = Bun.spawnSync(
     "--no-compile-autoload-package-json",
     `--define=BUNKER_COMMIT=${JSON.stringify(gitCommit())}`,
     join(root, "src", "main.ts"),
+    // What runs on threads of its own: found below /$bunfs/root under its path below src/.
+    join(root, "src", "roles", "containerd", "unpack", "worker.ts"),
     `--outfile=${aside}`,
   ],
   { cwd: root, stdout: "pipe", stderr: "pipe" },

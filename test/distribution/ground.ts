@@ -37,7 +37,7 @@ export class Ground implements AsyncDisposable {
     const diff = createDiff(containerd.services.content);
     const services = { ...containerd.services, diff };
     const transfer = createTransfer(services, {
-      applyStream: options.store ? undefined : diff.applyStream,
+      unpackHere: !options.store,
       retry: quick,
     });
     return new Ground(dir, containerd, services, transfer);

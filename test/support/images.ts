@@ -68,7 +68,7 @@ interface ImageConfig {
 }
 
 /** Writes an OCI layout with one image. Each layer is a list of tar arguments run in `rootfs`. */
-async function writeLayout(
+export async function writeLayout(
   layout: string,
   rootfs: string,
   layers: string[][],
@@ -133,7 +133,7 @@ async function writeLayout(
 }
 
 /** Makes `name` once: `make` fills a directory that appears in the cache only when it is whole. */
-async function cached(name: string, make: (layout: string) => Promise<void>): Promise<string> {
+export async function cached(name: string, make: (layout: string) => Promise<void>): Promise<string> {
   const layout = join(cache, name);
   if (existsSync(layout)) return layout;
   mkdirSync(cache, { recursive: true });

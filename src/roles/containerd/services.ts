@@ -104,7 +104,7 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
       transfer: createTransfer(
         { content, images, snapshots, leases, diff },
         {
-          applyStream: diff.applyStream,
+          unpackHere: true,
           ...(options.downloadAttempts
             ? { retry: { ...defaultRetry, attempts: options.downloadAttempts } }
             : {}),

@@ -1,11 +1,8 @@
 // A compressed archive as the tar inside it: gzip, zstd or neither, told by their first bytes as containerd does — media
 // types in the wild are often wrong about it.
-import type { Transform } from "node:stream";
-import { createGunzip, createZstdDecompress } from "node:zlib";
-import { ArchiveError } from "./entry.ts";
-import { CHUNK, through } from "./through.ts";
+import { inflate } from "./inflate.ts";
 
-type Kind = "gzip" | "zstd" | "tar";
+export type Kind = "gzip" | "zstd" | "tar";
 
 function kindOf(start: Uint8Array): Kind {
   if (start[0] === 0x1f && start[1] === 0x8b && start[2] === 0x08) return "gzip";
@@ -16,7 +13,10 @@ function kindOf(start: Uint8Array): Kind {
   return zstd || skippable ? "zstd" : "tar";
 }
 
-/** The uncompressed bytes. Throws ArchiveError when the compression is damaged; errors of the source pass unchanged. */
+/**
+ * The uncompressed bytes; a chunk is valid until the next one is asked for. The source is read to its end.
+ * Throws ArchiveError when the compression is damaged; errors of the source pass unchanged.
+ */
 export async function* decompress(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const iterator = source[Symbol.asyncIterator]();
   try {
@@ -29,7 +29,7 @@ export async function* decompress(source: AsyncIterable<Uint8Array>): AsyncGener
     const whole = resumed(start, iterator);
     const kind = kindOf(start);
     if (kind === "tar") yield* whole;
-    else yield* inflated(whole, kind);
+    else yield* inflate(whole, kind);
   } finally {
     await iterator.return?.();
   }
@@ -38,17 +38,4 @@ export async function* decompress(source: AsyncIterable<Uint8Array>): AsyncGener
 async function* resumed(start: Uint8Array, rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
   if (start.length > 0) yield start;
   for (let next = await rest.next(); !next.done; next = await rest.next()) yield next.value;
-}
-
-async function* inflated(
-  source: AsyncIterable<Uint8Array>,
-  kind: "gzip" | "zstd",
-): AsyncGenerator<Uint8Array> {
-  const inflate: Transform =
-    kind === "gzip" ? createGunzip({ chunkSize: CHUNK }) : createZstdDecompress({ chunkSize: CHUNK });
-  yield* through(
-    source,
-    inflate,
-    (error) => new ArchiveError(`${kind} archive is damaged: ${error.message}`, { cause: error }),
-  );
 }

@@ -3,13 +3,14 @@
 // A path is resolved as a process chrooted to the root would (symlinks inside the tree count, absolute ones start at the
 // root, ".." stops there), by openat2(RESOLVE_IN_ROOT) where it exists and part by part where parts must be made.
 import { O_DIRECTORY, O_NOFOLLOW } from "../../../ffi/arch/index.ts";
-import { O_PATH, O_RDONLY, S_IFCHR, S_IFDIR, S_IFLNK } from "../../../ffi/constants/fcntl.ts";
+import { AT_FDCWD, O_PATH, O_RDONLY, S_IFCHR, S_IFDIR, S_IFLNK } from "../../../ffi/constants/fcntl.ts";
 import { ERRNO, isErrno, SyscallError } from "../../../ffi/errno.ts";
 import type { Fd } from "../../../ffi/fd.ts";
 import {
   attributes,
   type ByteName,
   changeMode,
+  changeModeOf,
   changeOwner,
   type FileStat,
   makeDirectory,
@@ -28,8 +29,8 @@ import { ArchiveError } from "./entry.ts";
 export interface OverlayFormat {
   /** "trusted.overlay.opaque", or "user.overlay.opaque" for a mount with userxattr. */
   opaque: ByteName;
-  /** The lower directories, topmost first: a directory made in passing takes its owner and mode from there. */
-  lower: readonly string[];
+  /** The lower directories, topmost first, where they are there already; else `takeAfterLower` is the caller's. */
+  lower?: readonly string[];
 }
 
 /** A whiteout as overlayfs has it: a character device 0/0. kernel Documentation/filesystems/overlayfs.rst */
@@ -41,26 +42,19 @@ const MAX_LINKS = 255;
 export class Directories implements Disposable {
   readonly root: Fd;
   readonly #overlay?: OverlayFormat;
-  readonly #lower: Fd[] = [];
+  /** Directories made in passing, of which the layers below may know more: see `takeAfterLower`. */
+  readonly implied = new Set<ByteName>();
   /** The last directory handed out: archives name a directory's members one after another. */
   #last?: { path: ByteName; fd: Fd };
   #stale = false;
 
   constructor(root: string, overlay?: OverlayFormat) {
-    const open = (path: string) => openName(-100, toByteName(path), O_RDONLY | O_DIRECTORY);
-    this.root = open(root);
+    this.root = openTree(root);
     this.#overlay = overlay;
-    try {
-      for (const path of overlay?.lower ?? []) this.#lower.push(open(path));
-    } catch (error) {
-      this[Symbol.dispose]();
-      throw error;
-    }
   }
 
   [Symbol.dispose](): void {
     this.#last?.fd.close();
-    for (const fd of this.#lower) fd.close();
     this.root.close();
   }
 
@@ -134,47 +128,68 @@ export class Directories implements Disposable {
     }
   }
 
-  /** A directory that no entry names: owner, mode and attributes as in the layers below, else root's with 0755. */
+  /** A directory that no entry names: root's, with 0755, until `takeAfterLower` knows better. */
   #makeOne(dir: Fd, name: ByteName, path: ByteName, hide: boolean): void {
     makeDirectory(dir, name, 0o755);
-    const below = hide ? undefined : this.#below(path);
-    if (below) {
-      using from = below;
-      const stat = statAt(from, "")!;
-      changeOwner(dir, name, stat.uid, stat.gid);
-      for (const [attribute, value] of attributes(from, "")) {
-        if (!/^(trusted|user)\.overlay\./.test(attribute)) setAttribute(dir, name, attribute, value);
-      }
-      changeMode(dir, name, stat.mode & 0o7777);
-      return;
-    }
     changeMode(dir, name, 0o755);
     if (hide) {
       using made = openName(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
       this.hideLower(made);
-    }
+    } else if (this.#overlay) this.implied.add(path);
   }
+}
 
-  #below(path: ByteName): Fd | undefined {
-    for (const lower of this.#lower) {
-      let found: Fd | undefined;
-      try {
-        found = openInside(lower, path, O_PATH | O_NOFOLLOW);
-      } catch (error) {
-        if (isErrno(error, "ENOTDIR", "ELOOP")) return undefined;
-        throw error;
+const openTree = (path: string) => openName(AT_FDCWD, toByteName(path), O_RDONLY | O_DIRECTORY);
+
+/**
+ * Gives directories that an unpacked layer made in passing the owner, mode and attributes that they have in the layers below.
+ * `lower`: those layers' directories, topmost first.
+ */
+export function takeAfterLower(
+  directory: string,
+  implied: Iterable<ByteName>,
+  lower: readonly string[],
+): void {
+  using root = openTree(directory);
+  const below: Fd[] = [];
+  try {
+    for (const path of lower) below.push(openTree(path));
+    for (const path of implied) {
+      // A later entry may have put something else in its place.
+      using made = openInside(root, path, O_PATH | O_NOFOLLOW);
+      if (!made || statAt(made, "")?.type !== S_IFDIR) continue;
+      using target = openName(made, ".", O_RDONLY | O_DIRECTORY);
+      using from = findBelow(below, path);
+      if (!from) continue;
+      const stat = statAt(from, "")!;
+      changeOwner(target, "", stat.uid, stat.gid);
+      for (const [attribute, value] of attributes(from, "")) {
+        if (!/^(trusted|user)\.overlay\./.test(attribute)) setAttribute(target, "", attribute, value);
       }
-      if (!found) continue;
-      if (statAt(found, "")!.type === S_IFDIR) {
-        // O_PATH descriptors have no attributes to read: open it for real.
-        using path = found;
-        return openName(path, ".", O_RDONLY | O_DIRECTORY);
-      }
-      found.close();
-      return undefined;
+      changeModeOf(target, stat.mode & 0o7777);
     }
-    return undefined;
+  } finally {
+    for (const fd of below) fd.close();
   }
+}
+
+/** The directory of that path in the topmost layer that has something there. */
+function findBelow(lower: readonly Fd[], path: ByteName): Fd | undefined {
+  for (const layer of lower) {
+    let found: Fd | undefined;
+    try {
+      found = openInside(layer, path, O_PATH | O_NOFOLLOW);
+    } catch (error) {
+      if (isErrno(error, "ENOTDIR", "ELOOP")) return undefined;
+      throw error;
+    }
+    if (!found) continue;
+    using place = found;
+    if (statAt(place, "")!.type !== S_IFDIR) return undefined;
+    // O_PATH descriptors have no attributes to read: open it for real.
+    return openName(place, ".", O_RDONLY | O_DIRECTORY);
+  }
+  return undefined;
 }
 
 /** A directory inside `root`; undefined when the path does not lead to anything yet. */

@@ -34,7 +34,7 @@ import {
   showName,
   statAt,
 } from "../../../ffi/tree.ts";
-import { Directories, isWhiteoutNode, type OverlayFormat } from "./directories.ts";
+import { Directories, isWhiteoutNode, type OverlayFormat, takeAfterLower } from "./directories.ts";
 import { ArchiveError, type TarEntry } from "./entry.ts";
 import { applyByName, applyTimes, applyToFile } from "./metadata.ts";
 import { cleanParts, isMeta, whiteoutOf } from "./names.ts";
@@ -62,6 +62,8 @@ export interface Extracted {
   digest: string;
   /** Its length. */
   size: number;
+  /** Directories made in passing, for `takeAfterLower`; none without `overlay`. */
+  implied: ByteName[];
 }
 
 /**
@@ -85,17 +87,20 @@ export async function applyTar(
     }
   })();
   const reader = new TarReader(hashed);
+  let implied: ByteName[];
   try {
     using extraction = new Extraction(directory, options);
     for (let entry = await reader.next(); entry; entry = await reader.next()) {
       await extraction.add(entry, reader);
     }
     await reader.drain();
-    extraction.finish();
+    implied = extraction.finish();
   } finally {
     await reader.cancel();
   }
-  return { digest: `sha256:${hash.digest("hex")}`, size };
+  const lower = options.overlay?.lower;
+  if (lower && implied.length > 0) takeAfterLower(directory, implied, lower);
+  return { digest: `sha256:${hash.digest("hex")}`, size, implied };
 }
 
 class Extraction implements Disposable {
@@ -143,8 +148,8 @@ class Extraction implements Disposable {
     }
   }
 
-  /** Gives the directories their times. */
-  finish(): void {
+  /** Gives the directories their times. Returns those that no entry named. */
+  finish(): ByteName[] {
     for (const [path, entry] of this.#dated) {
       const parts = path.split("/");
       const base = parts.pop()!;
@@ -154,6 +159,7 @@ class Extraction implements Disposable {
       using directory = openDirectory(dir, base);
       applyTimes(directory, entry);
     }
+    return [...this.#directories.implied].filter((path) => !this.#dated.has(path));
   }
 
   async #put(dir: Fd, base: ByteName, entry: TarEntry, reader: TarReader): Promise<void> {

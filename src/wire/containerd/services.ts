@@ -98,6 +98,8 @@ export interface IngestStatus {
 
 /** A resumable ingest. Data is written at `offset`; nothing is visible before `commit` verified it. */
 export interface ContentWriter {
+  /** Where the bytes lie while they come in, when this process may read them there. */
+  readonly file?: string;
   status(): IngestStatus;
   /** Appends. Backpressure: await it. */
   write(chunk: Uint8Array): Promise<void>;
@@ -120,6 +122,8 @@ export interface ContentStore {
   delete(ns: string, digest: string): Promise<void>;
   /** The bytes [offset, offset+size); whole blob by default. NotFound. */
   read(ns: string, digest: string, range?: { offset?: number; size?: number }): AsyncIterable<Uint8Array>;
+  /** Where a blob lies, when this process may read it there. */
+  file?(digest: string): string;
   statuses(ns: string, filters?: string[]): Promise<IngestStatus[]>;
   status(ns: string, ref: string): Promise<IngestStatus>;
   abort(ns: string, ref: string): Promise<void>;

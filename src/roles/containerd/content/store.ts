@@ -126,6 +126,10 @@ export class LocalContent implements ContentStore {
     yield* this.blobs.read(digest, range.offset ?? 0, range.size);
   }
 
+  file(digest: string): string {
+    return this.blobs.path(digest);
+  }
+
   async statuses(ns: string, filters?: string[]): Promise<IngestStatus[]> {
     checkNamespace(ns);
     return this.ingests.list(ns).filter(matcher(filters, statusField));

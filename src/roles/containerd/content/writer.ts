@@ -81,6 +81,10 @@ export class DiskWriter implements ContentWriter {
     if (!this.#open) throw invalid(`ingest ${this.ingest.ref}: writer is closed`);
   }
 
+  get file(): string {
+    return this.ingest.data;
+  }
+
   status(): IngestStatus {
     const { ref, status } = this.ingest;
     return {

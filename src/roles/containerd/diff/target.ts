@@ -1,12 +1,14 @@
 // From a snapshot's mounts to the directory that a layer is written into, without mounting anything: an overlay's upper
 // directory in overlayfs's own format, or the source of a bind mount (a base layer: nothing lies below it).
 import { isBind, mountOption, splitLower } from "../../../store/changes/trees.ts";
-import type { ExtractOptions } from "../../../store/tar/extract.ts";
 import { type Mount, ServiceError } from "../../../wire/containerd/services.ts";
 
 export interface Target {
   directory: string;
-  overlay: ExtractOptions["overlay"];
+  /** Name of the attribute that marks opaque directories; undefined where nothing lies below. */
+  opaque: string | undefined;
+  /** The directories below, topmost first. */
+  lower: readonly string[];
 }
 
 /** Throws ServiceError: Unimplemented for mounts that cannot be written like this, InvalidArgument for read-only ones. */
@@ -25,13 +27,13 @@ export function targetOf(mounts: readonly Mount[]): Target {
       throw new ServiceError("InvalidArgument", "apply layer: the overlay is read-only: it has no upperdir");
     }
     const opaque = options.includes("userxattr") ? "user.overlay.opaque" : "trusted.overlay.opaque";
-    return { directory, overlay: { opaque, lower: splitLower(mountOption(options, "lowerdir") ?? "") } };
+    return { directory, opaque, lower: splitLower(mountOption(options, "lowerdir") ?? "") };
   }
   if (isBind(mount)) {
     if (options.includes("ro")) {
       throw new ServiceError("InvalidArgument", `apply layer: ${source} is mounted read-only`);
     }
-    return { directory: source, overlay: undefined };
+    return { directory: source, opaque: undefined, lower: [] };
   }
   throw new ServiceError(
     "Unimplemented",

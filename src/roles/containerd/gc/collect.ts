@@ -28,7 +28,8 @@ export async function collect(on: Grounds, exact: boolean): Promise<number | und
       for (const { ns, id } of garbage.expiredLeases) {
         meta.run("DELETE FROM lease WHERE ns = ? AND id = ?", ns, id);
       }
-      // Descending numbers: a child always has a higher one than its parent.
+      // A parent may go before its child: that they are both gone in the end is what counts.
+      meta.run("PRAGMA defer_foreign_keys = ON");
       for (const { id } of garbage.snapshots) meta.run("DELETE FROM snapshot WHERE id = ?", id);
       for (const { ns, digest } of garbage.content) {
         meta.run("DELETE FROM content WHERE ns = ? AND digest = ?", ns, digest);

@@ -13,7 +13,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { syncDirectory, writeAtomic } from "../../../store/atomic.ts";
 import type { Labels, SnapshotKind } from "../../../wire/containerd/services.ts";
-import { syncFilesystem } from "./sync.ts";
+import { SharedSync } from "./sync.ts";
 
 /** What a directory says about itself. `parent` is the parent's number. */
 export interface SnapshotRecord {
@@ -31,10 +31,12 @@ const DOOMED = "rm-";
 
 export class SnapshotDirectories {
   readonly #directory: string;
+  readonly #sync: SharedSync;
 
   constructor(readonly root: string) {
     this.#directory = join(root, "snapshots");
     mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+    this.#sync = new SharedSync(this.#directory);
   }
 
   #path(id: number): string {
@@ -59,16 +61,22 @@ export class SnapshotDirectories {
     try {
       mkdirSync(path, { mode: 0o700 });
       mkdirSync(this.upper(id), { mode: 0o755 });
-      if (record.parent !== null) {
-        const { uid, gid } = statSync(this.upper(record.parent));
-        chownSync(this.upper(id), uid, gid);
-      }
+      if (record.parent !== null) this.takeAfter(id, record.parent);
       if (record.kind === "Active") mkdirSync(this.work(id), { mode: 0o711 });
       this.write(id, record);
     } catch (error) {
       rmSync(path, { recursive: true, force: true });
       throw error;
     }
+  }
+
+  /** Gives a snapshot's root directory to whom its parent's belongs; returns whether it belonged to another. */
+  takeAfter(id: number, parent: number): boolean {
+    const { uid, gid } = statSync(this.upper(parent));
+    const own = statSync(this.upper(id));
+    if (own.uid === uid && own.gid === gid) return false;
+    chownSync(this.upper(id), uid, gid);
+    return true;
   }
 
   /** Writes the copy of the record. It becomes durable with the next `sync`. */
@@ -86,7 +94,7 @@ export class SnapshotDirectories {
 
   /** Makes everything of the file system durable: files, directories and records. */
   sync(): Promise<void> {
-    return syncFilesystem(this.#directory);
+    return this.#sync.sync();
   }
 
   /** Numbers of all directories. */

@@ -1,6 +1,6 @@
 // The overlayfs snapshotter. A snapshot's directory is its upper directory while it is active and a lower one of its
 // children once it is committed; nothing is ever copied.
-
+import { takeAfterLower } from "../../../store/tar/directories.ts";
 import { currentLease } from "../../../wire/containerd/lease.ts";
 import {
   type Labels,
@@ -22,6 +22,7 @@ import type { Collector } from "../gc/schedule.ts";
 import { checkLabels, checkNamespace } from "../identifiers.ts";
 import { addToLease } from "../leases/store.ts";
 import { labelsOf, type Metadata, touchNamespace } from "../metadata/database.ts";
+import type { AsideSnapshotter } from "./aside.ts";
 import type { SnapshotDirectories, SnapshotRecord } from "./directories.ts";
 import { mountsOf } from "./mounts.ts";
 import { ancestors, findRow, info, insertRow, listRows, type Row, SNAPSHOTTER } from "./rows.ts";
@@ -54,7 +55,7 @@ const recordOf = (row: Row): SnapshotRecord => ({
   updated: row.updated,
 });
 
-export class OverlaySnapshotter implements Snapshotter {
+export class OverlaySnapshotter implements AsideSnapshotter {
   constructor(
     private readonly meta: Metadata,
     private readonly events: EventBus,
@@ -190,14 +191,54 @@ export class OverlaySnapshotter implements Snapshotter {
     if (name === "") throw invalid("snapshot name must not be empty");
     this.#active(ns, name, key);
     // First the bytes, then the record: a layer that was not synced is never called committed.
+    await this.#synced(key);
+    this.#commit(ns, name, key, labels);
+  }
+
+  /** Resolves when everything that was written into snapshots before is on the disk. */
+  sync(): Promise<void> {
+    return this.directories.sync();
+  }
+
+  async commitOnto(
+    ns: string,
+    name: string,
+    key: string,
+    onto: { parent: string; implied: readonly string[] },
+    labels: Labels = {},
+  ): Promise<void> {
+    checkLabels(labels);
+    const row = this.#active(ns, name, key);
+    if (onto.parent !== "") {
+      const parent = this.#parent(ns, onto.parent);
+      const lower = [parent.id, ...ancestors(this.meta, parent)].map((id) => this.directories.upper(id));
+      takeAfterLower(this.directories.upper(row.id), onto.implied, lower);
+      const moved = this.directories.takeAfter(row.id, parent.id);
+      if (moved || onto.implied.length > 0) await this.#synced(key);
+    }
+    this.#commit(ns, name, key, labels, onto.parent);
+  }
+
+  async #synced(key: string): Promise<void> {
     await this.directories.sync().catch((error) => {
       throw fromDisk(error, `commit snapshot ${quote(key)}`);
     });
+  }
+
+  #parent(ns: string, name: string): Row {
+    const row = this.#row(ns, name);
+    if (row.kind !== "Committed") throw invalid(`parent ${quote(name)} is not committed snapshot`);
+    return row;
+  }
+
+  #commit(ns: string, name: string, key: string, labels: Labels, onto?: string): void {
     this.meta.change(`commit snapshot ${quote(key)}`, () => {
       const row = this.#active(ns, name, key);
       this.meta.run(
-        "UPDATE snapshot SET name = ?, kind = 'Committed', labels = ?, updated = ?, size = NULL, inodes = NULL WHERE id = ?",
+        `UPDATE snapshot SET name = ?, parent = ?, kind = 'Committed', labels = ?, updated = ?, size = NULL, inodes = NULL
+         WHERE id = ?`,
         name,
+        onto ? this.#parent(ns, onto).id : row.parent,
         JSON.stringify(labels),
         Date.now(),
         row.id,

@@ -8,7 +8,9 @@ import { allRows, insertRow } from "./rows.ts";
 function adopt(meta: Metadata, directories: SnapshotDirectories): number {
   const known = new Set(allRows(meta).map(({ id }) => id));
   let adopted = 0;
-  for (const id of directories.list().sort((a, b) => a - b)) {
+  const waiting = directories.list().sort((a, b) => a - b);
+  // A parent has the lower number nearly always: layers are unpacked side by side.
+  for (const id of [...waiting, ...waiting.toReversed()]) {
     const record = known.has(id) ? undefined : directories.read(id);
     if (!record || (record.parent !== null && !known.has(record.parent))) continue;
     if (meta.get("SELECT 1 FROM snapshot WHERE ns = ? AND name = ?", record.ns, record.name)) continue;

@@ -41,3 +41,31 @@ export async function syncFilesystem(directory: string): Promise<void> {
     running.close();
   }
 }
+
+/** Syncs that are asked for at the same time become one: whoever comes while one runs shares the next. */
+export class SharedSync {
+  #running: Promise<void> | undefined;
+  #next: Promise<void> | undefined;
+
+  constructor(private readonly directory: string) {}
+
+  /** Resolves when everything that was written before the call is on the disk. */
+  sync(): Promise<void> {
+    if (!this.#running) return this.#start();
+    this.#next ??= this.#running
+      .catch(() => {})
+      .then(() => {
+        this.#next = undefined;
+        return this.#start();
+      });
+    return this.#next;
+  }
+
+  #start(): Promise<void> {
+    const running = syncFilesystem(this.directory).finally(() => {
+      if (this.#running === running) this.#running = undefined;
+    });
+    this.#running = running;
+    return running;
+  }
+}

@@ -13,10 +13,12 @@ export function ingestRef({ mediaType, digest }: Descriptor): string {
   return `unknown-${digest}`;
 }
 
-/** Where a blob's bytes go besides the store. `begin` is asked once bytes from the very first on are certain to come. */
-export interface Tee {
-  begin(): Promise<void>;
-  write(chunk: Uint8Array): Promise<void>;
+/** Who reads a blob while it comes in. What it throws ends the download. */
+export interface Watcher {
+  /** Called once, before bytes come. */
+  begin(file: string): void;
+  /** The file's first `size` bytes are there. */
+  grown(size: number): void;
 }
 
 /** Whether the blob is in the store of our namespace; then the lease holds it. */
@@ -33,14 +35,14 @@ export async function holdBlob(session: Session, digest: string): Promise<boolea
 }
 
 /**
- * Brings a blob into the content store. Returns "there" when it was in it before (nothing went to the tee), "fetched" otherwise.
+ * Brings a blob into the content store. Returns "there" when it was in it before (the watcher was told nothing), "fetched" otherwise.
  * Throws ServiceError; the ingest stays for the next attempt unless its bytes were wrong.
  */
 export async function fetchBlob(
   session: Session,
   descriptor: Descriptor,
   labels: Record<string, string>,
-  tee?: Tee,
+  watcher?: Watcher,
 ): Promise<"there" | "fetched"> {
   const { ns, services, signal, report } = session;
   const { digest, mediaType } = descriptor;
@@ -51,9 +53,8 @@ export async function fetchBlob(
     const writer = await openWriter(session, ref, descriptor);
     if (writer === undefined) return "there";
     try {
-      const fresh = writer.status().offset === 0;
-      if (tee && fresh) await tee.begin();
-      await copy(session, descriptor, writer, fresh ? tee : undefined);
+      if (writer.file !== undefined) watcher?.begin(writer.file);
+      await copy(session, descriptor, writer, writer.file === undefined ? undefined : watcher);
       report({ event: "verifying", id: digest, digest, mediaType });
       await commit(writer, descriptor, labels);
       return "fetched";
@@ -109,7 +110,7 @@ async function copy(
   session: Session,
   descriptor: Descriptor,
   writer: ContentWriter,
-  tee?: Tee,
+  watcher?: Watcher,
 ): Promise<void> {
   const { signal, retry, report } = session;
   const { digest, size, mediaType } = descriptor;
@@ -119,6 +120,7 @@ async function copy(
     offset = 0;
   }
   report({ event: "downloading", id: digest, digest, mediaType, progress: offset, total: size });
+  watcher?.grown(offset);
   for (let attempt = 1; offset < size; attempt++) {
     try {
       const stream = await session.fetcher.blob(digest, offset, signal);
@@ -131,7 +133,7 @@ async function copy(
         if (offset + chunk.length > size) throw longer(descriptor);
         await writer.write(chunk);
         offset += chunk.length;
-        if (tee) await tee.write(chunk);
+        watcher?.grown(offset);
         report({ event: "downloading", id: digest, digest, mediaType, progress: offset, total: size });
         // Bytes came: the connection was good, count anew.
         attempt = 1;

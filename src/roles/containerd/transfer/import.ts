@@ -115,11 +115,11 @@ async function unpack(
   report: Report,
 ): Promise<void> {
   const snapshotterName = request.snapshotter || DEFAULT_SNAPSHOTTER;
-  const { services, retry, locks, applyStream } = ground;
+  const { services, retry, locks, unpackHere } = ground;
   const session: Session = {
     ns,
     services,
-    applyStream,
+    unpackHere,
     // For messages only.
     reference: referenceFor(name),
     source: {},

@@ -12,7 +12,6 @@ import type { Reference } from "../../../wire/distribution/reference.ts";
 import { RegistryResolver } from "../../../wire/distribution/registry.ts";
 import type { Resolver } from "../../../wire/distribution/resolver.ts";
 import { defaultRetry, type RetryPolicy } from "../../../wire/distribution/retry.ts";
-import type { ApplyStream } from "../diff/index.ts";
 import { exportImages } from "./export.ts";
 import { importImages } from "./import.ts";
 import { abortable, KeyedLock } from "./keyed-lock.ts";
@@ -21,8 +20,8 @@ import { push } from "./push.ts";
 import type { PullServices } from "./session.ts";
 
 export interface TransferOptions {
-  /** Unpacks layers as they come in: `createDiff(content).applyStream` where the snapshots are on this machine. */
-  applyStream?: ApplyStream;
+  /** Whether layers are unpacked by this process as they come in: content and snapshots are its own. */
+  unpackHere?: boolean;
   /** Where images come from; registries, and this binary for bunker.internal, unless given. */
   resolver?: PullGround["resolver"];
   retry?: RetryPolicy;
@@ -42,7 +41,7 @@ export function createTransfer(services: PullServices, options: TransferOptions 
   const retry = options.retry ?? defaultRetry;
   const ground: PullGround = {
     services,
-    applyStream: options.applyStream,
+    unpackHere: options.unpackHere ?? false,
     resolver: options.resolver ?? ((reference, request) => resolverFor(reference, request, retry)),
     retry,
     locks: new KeyedLock(),

@@ -13,7 +13,6 @@ import {
 } from "../../../wire/distribution/reference.ts";
 import type { Resolver } from "../../../wire/distribution/resolver.ts";
 import type { RetryPolicy } from "../../../wire/distribution/retry.ts";
-import type { ApplyStream } from "../diff/index.ts";
 import { hasCode } from "./codes.ts";
 import { fetchDocuments } from "./documents.ts";
 import { abortable, type KeyedLock } from "./keyed-lock.ts";
@@ -29,7 +28,7 @@ export const DEFAULT_SNAPSHOTTER = "overlayfs";
 
 export interface PullGround {
   services: PullServices;
-  applyStream?: ApplyStream;
+  unpackHere: boolean;
   resolver(reference: Reference, request: PullRequest): Resolver | Promise<Resolver>;
   retry: RetryPolicy;
   locks: KeyedLock;
@@ -68,7 +67,7 @@ export async function pull(
     const session: Session = {
       ns,
       services,
-      applyStream: ground.applyStream,
+      unpackHere: ground.unpackHere,
       reference,
       source: sourceLabel(reference),
       platform: normalize(request.platform ?? hostPlatform),

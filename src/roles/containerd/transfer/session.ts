@@ -5,7 +5,6 @@ import type { Labels, Services, Snapshotter } from "../../../wire/containerd/ser
 import type { Reference } from "../../../wire/distribution/reference.ts";
 import type { Fetcher } from "../../../wire/distribution/resolver.ts";
 import type { RetryPolicy } from "../../../wire/distribution/retry.ts";
-import type { ApplyStream } from "../diff/index.ts";
 import type { KeyedLock } from "./keyed-lock.ts";
 import type { Report } from "./progress.ts";
 
@@ -15,8 +14,8 @@ export type PullServices = Pick<Services, "content" | "images" | "snapshots" | "
 export interface Session {
   ns: string;
   services: PullServices;
-  /** Unpacks while downloading; without it (a remote containerd) layers are stored first, then Diff.apply runs. */
-  applyStream?: ApplyStream;
+  /** Whether this process unpacks, while downloading; else (a containerd elsewhere) layers are stored first, then Diff.apply runs. */
+  unpackHere: boolean;
   reference: Reference;
   /** Labels that say where the blobs came from. */
   source: Labels;
