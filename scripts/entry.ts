@@ -4,7 +4,8 @@
 //   - Variables named BUN_… or NODE_… are taken out. Bun and its engine read them before any JavaScript runs, and whoever
 //     sets the environment of a root daemon must not steer it. After this there is nothing left to close (scripts/harden.ts
 //     remains as the second lock, for executables this cannot be done to).
-//   - Settings of the engine are put in, unless the environment marks a long life; the mark is taken out (src/lives.ts).
+//   - Settings of the engine are put in: those of a short life, or, where the environment marks a long one, that one's in
+//     place of the mark (src/lives.ts).
 //
 // The kernel and ld.so leave argc, argv, envp at the stack pointer; libc takes envp from behind argv, and the program reads
 // `environ`, which the linker copied into its .bss: both are set. The code lies in the padding between the read-only and
@@ -87,22 +88,35 @@ function symbol(file: Buffer, wanted: string): number | undefined {
 
 /**
  * Puts the prologue into an executable, in place. `settings`: "NAME=value" entries for every start without `mark`, a
- * variable's name of which the first eight letters are looked at. Returns undefined, or why it could not be done (the file
- * is then unchanged).
+ * variable's name of which the first eight letters are looked at; `marked`: the one entry for a start with it. Returns
+ * undefined, or why it could not be done (the file is then unchanged).
  */
-export function addPrologue(file: Buffer, settings: readonly string[], mark: string): string | undefined {
+export function addPrologue(
+  file: Buffer,
+  settings: readonly string[],
+  mark: string,
+  marked: string,
+): string | undefined {
   const layout = layoutOf(file);
   if (typeof layout === "string") return layout;
   const { cave, entry, environ } = layout;
-  const strings = Buffer.from(settings.map((entryText) => `${entryText}\0`).join(""), "latin1");
+  const all = [...settings, marked];
+  const strings = Buffer.from(all.map((entryText) => `${entryText}\0`).join(""), "latin1");
   const codeOffset = (strings.length + 15) & ~15;
   let address = cave.address;
-  const addresses = settings.map((text) => {
+  const addresses = all.map((text) => {
     const here = address;
     address += text.length + 1;
     return here;
   });
-  const code = prologue(addresses, mark, environ, cave.address + codeOffset, entry);
+  const code = prologue(
+    addresses.slice(0, -1),
+    addresses.at(-1)!,
+    mark,
+    environ,
+    cave.address + codeOffset,
+    entry,
+  );
   if (codeOffset + code.length > cave.size) return "the padding before the code is too small";
   strings.copy(file, cave.offset);
   code.copy(file, cave.offset + codeOffset);
@@ -116,6 +130,7 @@ const text32 = (text: string) => u32(Buffer.from(text, "latin1").readUInt32LE(0)
 /** The machine code. rdx is ld.so's and stays untouched. */
 function prologue(
   settings: readonly number[],
+  marked: number,
   mark: string,
   environ: number,
   here: number,
@@ -169,7 +184,8 @@ function prologue(
   label("filtered");
   emit(0x45, 0x85, 0xc0); // test r8d,r8d
   jump(JE, "short");
-  emit(0x48, 0xc7, 0x07, 0, 0, 0, 0); // mov qword [rdi],0
+  emit(0x48, 0xc7, 0x07, ...u32(marked)); // mov qword [rdi],marked: the mark has left room for one
+  emit(0x48, 0xc7, 0x47, 8, 0, 0, 0, 0); // mov qword [rdi+8],0
   jump(JMP, "go");
   label("short"); // argc … the last kept variable move down, to make room for the settings behind them
   const room = ((settings.length + 1) * 8 + 15) & ~15;

@@ -23,10 +23,14 @@ export interface Header {
 
 /** Text up to the first NUL. */
 export function text(block: Uint8Array, offset: number, length: number): string {
-  const raw = Buffer.from(block.buffer, block.byteOffset + offset, length);
-  const end = raw.indexOf(0);
-  return raw.toString("latin1", 0, end < 0 ? length : end);
+  let end = offset;
+  while (end < offset + length && block[end] !== 0) end++;
+  // Most of these fields are empty.
+  if (end === offset) return "";
+  return Buffer.from(block.buffer, block.byteOffset + offset, end - offset).toString("latin1");
 }
+
+const invalid = () => new ArchiveError("archive/tar: invalid tar header");
 
 /** A number field: octal text, or GNU's base 256 when the first bit is set. Throws ArchiveError. */
 export function number(block: Uint8Array, offset: number, length: number): number {
@@ -40,10 +44,19 @@ export function number(block: Uint8Array, offset: number, length: number): numbe
     }
     return Number(value);
   }
-  const digits = text(block, offset, length).replace(/^[ \0]+|[ \0]+$/g, "");
-  if (digits === "") return 0;
-  if (!/^[0-7]+$/.test(digits)) throw new ArchiveError("archive/tar: invalid tar header");
-  return Number.parseInt(digits, 8);
+  // Digits between blanks and NULs, up to the first NUL behind them.
+  let at = offset;
+  let end = offset + length;
+  while (at < end && (block[at] === 0x20 || block[at] === 0)) at++;
+  for (let nul = at; nul < end; nul++) if (block[nul] === 0) end = nul;
+  while (end > at && block[end - 1] === 0x20) end--;
+  let value = 0;
+  for (; at < end; at++) {
+    const digit = block[at]! - 0x30;
+    if (digit < 0 || digit > 7) throw invalid();
+    value = value * 8 + digit;
+  }
+  return value;
 }
 
 /** Whether a block is all zeros, which ends an archive. */
@@ -52,20 +65,22 @@ export function isZero(block: Uint8Array): boolean {
   return true;
 }
 
-/** The sum over a header with its checksum field as blanks; some old programs summed signed bytes. */
-function sums(block: Uint8Array): [unsigned: number, signed: number] {
-  let unsigned = 8 * 32;
-  let signed = 8 * 32;
-  for (let i = 0; i < BLOCK; i++) {
-    if (i >= 148 && i < 156) continue;
-    const byte = block[i]!;
-    unsigned += byte;
-    signed += byte > 127 ? byte - 256 : byte;
-  }
-  return [unsigned, signed];
+/** The sum over a header with its checksum field as blanks. */
+function unsignedSum(block: Uint8Array): number {
+  let sum = 8 * 32;
+  for (let i = 0; i < 148; i++) sum += block[i]!;
+  for (let i = 156; i < BLOCK; i++) sum += block[i]!;
+  return sum;
 }
 
-export const checksum = (block: Uint8Array): number => sums(block)[0];
+/** Some old programs summed signed bytes. */
+function signedSum(block: Uint8Array): number {
+  let sum = unsignedSum(block);
+  for (let i = 0; i < BLOCK; i++) if ((i < 148 || i >= 156) && block[i]! > 127) sum -= 256;
+  return sum;
+}
+
+export const checksum = (block: Uint8Array): number => unsignedSum(block);
 
 function dialectOf(block: Uint8Array): Dialect {
   const magic = Buffer.from(block.buffer, block.byteOffset + 257, 8).toString("latin1");
@@ -77,7 +92,7 @@ function dialectOf(block: Uint8Array): Dialect {
 /** Reads a header block. Throws ArchiveError when it is none. */
 export function parseHeader(block: Uint8Array): Header {
   const sum = number(block, 148, 8);
-  if (!sums(block).includes(sum)) throw new ArchiveError("archive/tar: invalid tar header");
+  if (sum !== unsignedSum(block) && sum !== signedSum(block)) throw invalid();
   const dialect = dialectOf(block);
   const prefix =
     dialect === "ustar" ? text(block, 345, 155) : dialect === "star" ? text(block, 345, 131) : "";

@@ -107,26 +107,33 @@ async function* bodyOf(response: Response): AsyncGenerator<Uint8Array> {
   if (!response.body) return;
   const reader = response.body.getReader();
   let finished = false;
+  let stalled = false;
+  let asked: number | undefined;
+  // One clock for the whole body: a timer for each chunk took longer than the chunk. It ends the read by giving the body up; a race
+  // against one promise for all chunks would hold every one of them.
+  const clock = setInterval(() => {
+    if (asked === undefined || performance.now() - asked < STALL_MS) return;
+    stalled = true;
+    void reader.cancel().catch(() => {});
+  }, STALL_MS / 10);
   try {
     for (;;) {
-      let timer: ReturnType<typeof setTimeout> | undefined;
-      const stalled = new Promise<never>((_, reject) => {
-        timer = setTimeout(() => reject(new Error("no data for 20 seconds")), STALL_MS);
-      });
       let result: { done: boolean; value?: Uint8Array };
       try {
-        result = await Promise.race([reader.read(), stalled]);
+        asked = performance.now();
+        result = await reader.read();
+        asked = undefined;
+        if (stalled) throw new Error("no data for 20 seconds");
       } catch (error) {
         if (error instanceof Error && error.name === "AbortError") throw error;
         throw await connectionFailure(error, "GET", response.url);
-      } finally {
-        clearTimeout(timer);
       }
       if (result.done) break;
       if (result.value) yield result.value;
     }
     finished = true;
   } finally {
+    clearInterval(clock);
     if (!finished) void reader.cancel().catch(() => {});
   }
 }
