@@ -12,7 +12,7 @@ import {
   O_WRONLY,
 } from "./constants/fcntl.ts";
 import { isErrno } from "./errno.ts";
-import type { Fd } from "./fd.ts";
+import type { FdLike } from "./fd.ts";
 import { mkdirat, open, read, unlinkat, write } from "./file.ts";
 import { cstr, rawSyscall, syscall } from "./libc.ts";
 import { namesIn, removeTree, toByteName } from "./tree.ts";
@@ -22,7 +22,12 @@ const encoder = new TextEncoder();
 let buffer = new Uint8Array(16384);
 
 /** The rest of an open file as text. */
-export function readAll(file: Fd): string {
+export function readAll(file: FdLike): string {
+  return decoder.decode(readBytes(file));
+}
+
+/** The rest of an open file. The bytes are overwritten by the next call. */
+export function readBytes(file: FdLike): Uint8Array {
   let length = 0;
   for (;;) {
     if (length === buffer.length) {
@@ -31,7 +36,7 @@ export function readAll(file: Fd): string {
       buffer = more;
     }
     const count = read(file, buffer.subarray(length));
-    if (count === 0) return decoder.decode(buffer.subarray(0, length));
+    if (count === 0) return buffer.subarray(0, length);
     length += count;
   }
 }

@@ -18,6 +18,8 @@ import { rawSyscall, syscall } from "./libc.ts";
 import { field, layout, pack } from "./struct.ts";
 
 const SUN_PATH = 108;
+/** How many bytes of path fit into a unix socket's address, with the NUL that ends it. */
+export const MAX_SOCKET_PATH = SUN_PATH - 1;
 
 function address(path: string): Uint8Array {
   const name = new TextEncoder().encode(path);

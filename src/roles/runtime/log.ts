@@ -1,6 +1,7 @@
 // The runtime's log: logrus's lines on stderr, or a file in text or JSON, which containerd's shim reads back for errors.
+
+import { print } from "../../../ffi/output.ts";
 import { writeText } from "../../../ffi/path.ts";
-import { print } from "./output.ts";
 
 export type LogLevel = "debug" | "info" | "warning" | "error";
 

@@ -1,12 +1,13 @@
 // The `runc` role: global flags, then a verb. The verbs of a container's life are imported at once: they share nearly all
 // of their modules, and every further chunk of the bundle costs 0.3 ms. The others come one by one.
+
+import { print } from "../../../ffi/output.ts";
 import { part } from "../../launcher/parting.ts";
 import { compiled } from "../../self.ts";
 import { StateStore } from "./container/state.ts";
 import { RuntimeError } from "./errors.ts";
 import { type FlagTable, flag, parseFlags, text, UsageError } from "./flags.ts";
 import { configureLog, fatal } from "./log.ts";
-import { print } from "./output.ts";
 import { create } from "./verbs/create.ts";
 import { remove } from "./verbs/delete.ts";
 import { kill } from "./verbs/kill.ts";

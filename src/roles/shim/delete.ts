@@ -1,7 +1,9 @@
 // `delete`: the shim is dead. Whatever it left — processes, the runtime's state, mounts, its socket — goes, and how the
 // container ended is told: as it was recorded, else as killed now.
+
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { print } from "../../../ffi/output.ts";
 import { log } from "../../observe/log.ts";
 import { encode } from "../../wire/ttrpc/codec.ts";
 import { DeleteResponse } from "../../wire/ttrpc/messages/task.ts";
@@ -46,6 +48,6 @@ export async function deleteDead(flags: Flags): Promise<number> {
     exitStatus: KILLED,
     exitedAt: Date.now(),
   };
-  process.stdout.write(encode(DeleteResponse, { ...exit, exitedAt: timestamp(exit.exitedAt) }));
+  print(encode(DeleteResponse, { ...exit, exitedAt: timestamp(exit.exitedAt) }));
   return 0;
 }

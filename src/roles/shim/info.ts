@@ -1,10 +1,12 @@
 // `-info`: what this shim and its runtime can do. Reads a RuntimeRequest on stdin, writes a RuntimeInfo.
+
 import { fstatSync, readFileSync } from "node:fs";
+import { print } from "../../../ffi/output.ts";
 import { selfCommand } from "../../self.ts";
 import { commit, version } from "../../version.ts";
 import { decode, encode } from "../../wire/ttrpc/codec.ts";
 import { RuntimeInfo, RuntimeRequest } from "../../wire/ttrpc/messages/types.ts";
-import { runcOptions } from "./service.ts";
+import { runcOptions } from "./runtime-options.ts";
 
 /** The typeurl under which containerd's Go code registers the OCI features document. */
 const FEATURES = "types.containerd.io/opencontainers/runtime-spec/1/features/Features";
@@ -22,7 +24,7 @@ export async function info(calledAs: string): Promise<number> {
   const features =
     child.exitCode === 0 ? { typeUrl: FEATURES, value: new Uint8Array(child.stdout) } : undefined;
   const name = `io.containerd.${calledAs.replace(/^containerd-shim-/, "").replaceAll("-", ".")}`;
-  process.stdout.write(
+  print(
     encode(RuntimeInfo, {
       name,
       version: { version, revision: commit },

@@ -1,21 +1,29 @@
 // containerd-shim-bunker-v2: `start` makes a serving shim, `delete` cleans up after a dead one, without an action it serves.
+import { print } from "../../../ffi/output.ts";
+import { part } from "../../launcher/parting.ts";
 import { configureLog } from "../../observe/log.ts";
-import { version } from "../../version.ts";
+import { compiled } from "../../self.ts";
 import { type Flags, parseFlags, UsageError } from "./flags.ts";
 
 export async function main(args: string[], calledAs: string): Promise<number> {
+  const code = await run(args, calledAs);
+  // All is written by plain writes, and whoever ran `start` or `delete` waits.
+  if (compiled) part(code);
+  return code;
+}
+
+async function run(args: string[], calledAs: string): Promise<number> {
   let flags: Flags;
   try {
     flags = parseFlags(args);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    process.stderr.write(`${error.message}\n`);
+    print(`${error.message}\n`, 2);
     return 2;
   }
   if (flags.version) {
-    process.stdout.write(
-      `${calledAs}:\n  Version:  ${version}\n  Revision: \n  Go version: none (Bun ${Bun.version})\n\n`,
-    );
+    const { version } = await import("../../version.ts");
+    print(`${calledAs}:\n  Version:  ${version}\n  Revision: \n  Go version: none (Bun ${Bun.version})\n\n`);
     return 0;
   }
   if (flags.debug) configureLog({ level: "debug" });
@@ -34,7 +42,7 @@ export async function main(args: string[], calledAs: string): Promise<number> {
         throw new Error(`unknown action ${JSON.stringify(flags.action)}: start or delete`);
     }
   } catch (error) {
-    process.stderr.write(`${calledAs}: ${(error as Error).message}\n`);
+    print(`${calledAs}: ${(error as Error).message}\n`, 2);
     return 1;
   }
 }

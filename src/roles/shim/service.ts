@@ -2,15 +2,16 @@
 import { join } from "node:path";
 import { traced } from "../../observe/trace.ts";
 import { ServiceError } from "../../wire/containerd/services.ts";
-import { decode, encode, type Init, type Message } from "../../wire/ttrpc/codec.ts";
+import { encode, type Init, type Message } from "../../wire/ttrpc/codec.ts";
 import type { CreateTaskRequest, StateResponse, TaskV2 } from "../../wire/ttrpc/messages/task.ts";
-import { ProcessDetails, RuncOptions, STATUS } from "../../wire/ttrpc/messages/types.ts";
+import { ProcessDetails, STATUS } from "../../wire/ttrpc/messages/types.ts";
 import { timestamp } from "../../wire/ttrpc/messages/well-known.ts";
 import type { Handlers } from "../../wire/ttrpc/service.ts";
 import { processesOf } from "./cgroup.ts";
 import { Container, type SavedContainer } from "./container.ts";
 import type { Exit, Exits } from "./exits.ts";
 import type { Publisher } from "./publisher.ts";
+import { runcOptions } from "./runtime-options.ts";
 
 export interface ServiceOptions {
   namespace: string;
@@ -24,16 +25,6 @@ export interface ServiceOptions {
 
 const exitFields = (exit: Exit | undefined) =>
   exit ? { exitStatus: exit.exitStatus, exitedAt: timestamp(exit.exitedAt) } : {};
-
-/** The runtime options of a container, whatever they are packed as. */
-export function runcOptions(
-  any: { typeUrl: string; value: Uint8Array } | undefined,
-): Message<typeof RuncOptions> {
-  if (!any || any.typeUrl === "" || any.value.length === 0) return decode(RuncOptions, new Uint8Array());
-  const name = any.typeUrl.slice(any.typeUrl.lastIndexOf("/") + 1);
-  if (name === RuncOptions.name) return decode(RuncOptions, any.value);
-  throw new ServiceError("InvalidArgument", `unsupported options type ${JSON.stringify(any.typeUrl)}`);
-}
 
 export class TaskService {
   /** One, or those of a group. */

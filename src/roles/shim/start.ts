@@ -1,12 +1,13 @@
 // `start`: containerd runs it in the bundle and reads the address of the shim that now serves.
 // The listening socket is made here and inherited, so the answer need not wait for the serving process to be up.
-import { chmodSync, fstatSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { O_NONBLOCK, O_RDWR } from "../../../ffi/constants/fcntl.ts";
+import { AT_FDCWD, O_NONBLOCK, O_RDWR, S_IFIFO } from "../../../ffi/constants/fcntl.ts";
 import { isErrno } from "../../../ffi/errno.ts";
 import type { Fd } from "../../../ffi/fd.ts";
-import { open } from "../../../ffi/file.ts";
+import { fchmodat, open } from "../../../ffi/file.ts";
+import { print } from "../../../ffi/output.ts";
+import { makeDirectories, parentOf, readBytes, readText, removeAll, writeText } from "../../../ffi/path.ts";
 import { answersUnix, listenUnix } from "../../../ffi/socket.ts";
+import { statAt } from "../../../ffi/tree.ts";
 import { traced } from "../../observe/trace.ts";
 import { childEnvironment, selfCommand } from "../../self.ts";
 import { decode } from "../../wire/ttrpc/codec.ts";
@@ -14,7 +15,7 @@ import { Any } from "../../wire/ttrpc/messages/well-known.ts";
 import { shimSocket } from "./address.ts";
 import type { Flags } from "./flags.ts";
 import { checkIdentifier } from "./identifier.ts";
-import { runcOptions } from "./service.ts";
+import { runcOptions } from "./runtime-options.ts";
 
 /** The newest task service that this shim speaks. */
 const TASK_VERSION = 3;
@@ -53,34 +54,34 @@ function startShim(flags: Flags, calledAs: string): number {
     );
     child.unref();
     adjustOomScore(child.pid);
-    writeFileSync(join(bundle, "shim.pid"), String(child.pid));
+    writeText(`${bundle}/shim.pid`, String(child.pid));
   }
-  writeFileSync(join(bundle, "address"), address);
-  process.stdout.write(answer(address, asked));
+  writeText(`${bundle}/address`, address);
+  print(answer(address, asked));
   return 0;
 }
 
 /** A listening socket at `path`; undefined when a living shim already has it. A dead one's is replaced. */
 function listen(path: string): Fd | undefined {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o711 });
+  makeDirectories(parentOf(path), 0o711);
   for (;;) {
     try {
       const fd = listenUnix(path);
-      chmodSync(path, 0o600);
+      fchmodat(AT_FDCWD, path, 0o600);
       return fd;
     } catch (error) {
       if (!isErrno(error, "EADDRINUSE")) throw error;
       if (answersUnix(path)) return undefined;
-      rmSync(path, { force: true });
+      removeAll(path);
     }
   }
 }
 
 /** containerd's log FIFO of the bundle, for our stderr. Opened so that nobody's absence blocks or kills. */
 function openLog(bundle: string): Fd | undefined {
-  const path = join(bundle, "log");
+  const path = `${bundle}/log`;
   try {
-    return statSync(path).isFIFO() ? open(path, O_RDWR | O_NONBLOCK) : undefined;
+    return statAt(AT_FDCWD, path)?.type === S_IFIFO ? open(path, O_RDWR | O_NONBLOCK) : undefined;
   } catch {
     return undefined;
   }
@@ -89,8 +90,8 @@ function openLog(bundle: string): Fd | undefined {
 /** The shim shall be killed for memory before containerd is, and after its container. */
 function adjustOomScore(pid: number): void {
   try {
-    const parent = Number(readFileSync(`/proc/${process.ppid}/oom_score_adj`, "utf8"));
-    writeFileSync(`/proc/${pid}/oom_score_adj`, String(Math.min(parent + 1, 1000)));
+    const parent = Number(readText(`/proc/${process.ppid}/oom_score_adj`));
+    writeText(`/proc/${pid}/oom_score_adj`, String(Math.min(parent + 1, 1000)));
   } catch {
     // It has ended already, which the first call on its socket will tell.
   }
@@ -99,11 +100,11 @@ function adjustOomScore(pid: number): void {
 /** What containerd sends on stdin: runtime options (to 2.2), or BootstrapParams (2.3 on), whose first field is the id. */
 function readStdin(id: string): { bootstrap: boolean } {
   try {
-    if (!fstatSync(0).isFIFO()) return { bootstrap: false };
+    if (statAt(0, "")?.type !== S_IFIFO) return { bootstrap: false };
   } catch {
     return { bootstrap: false };
   }
-  const bytes = readFileSync(0);
+  const bytes = readBytes(0);
   if (bytes.length === 0) return { bootstrap: false };
   const any = decode(Any, bytes);
   if (any.typeUrl === id) return { bootstrap: true };

@@ -94,6 +94,3 @@ export class Connection {
 export function socketPath(address: string): string {
   return address.startsWith("unix://") ? address.slice("unix://".length) : address;
 }
-
-/** sun_path's room for a path, without its NUL. man 7 unix. */
-export const MAX_SOCKET_PATH = 107;

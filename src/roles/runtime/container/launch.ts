@@ -5,6 +5,7 @@ import { O_DIRECTORY, O_PATH, O_RDWR, S_IFIFO } from "../../../../ffi/constants/
 import { isErrno } from "../../../../ffi/errno.ts";
 import type { Fd } from "../../../../ffi/fd.ts";
 import { mknodat, open, write } from "../../../../ffi/file.ts";
+import { print } from "../../../../ffi/output.ts";
 import { exists, kindOf, readText, realPath } from "../../../../ffi/path.ts";
 import { renderPlan } from "../../../launcher/render.ts";
 import {
@@ -41,7 +42,6 @@ import { createPlan } from "../launch/create-plan.ts";
 import { parseMountOptions } from "../launch/mount-options.ts";
 import { isBind } from "../launch/mounts.ts";
 import { NAMESPACE_FLAG } from "../launch/namespaces.ts";
-import { print } from "../output.ts";
 import { checkConfig } from "./check.ts";
 import { makeLinkTargets } from "./dangling.ts";
 import { keepsGroups } from "./extensions.ts";

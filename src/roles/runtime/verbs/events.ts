@@ -1,3 +1,4 @@
+import { print } from "../../../../ffi/output.ts";
 import { pidfdOpen } from "../../../../ffi/process.ts";
 import { isAlive } from "../container/process-table.ts";
 import type { ContainerState } from "../container/state.ts";
@@ -6,7 +7,6 @@ import { parseDuration } from "../duration.ts";
 import { RuntimeError } from "../errors.ts";
 import { flag, text, UsageError } from "../flags.ts";
 import { log } from "../log.ts";
-import { print } from "../output.ts";
 import { containerStats } from "../stats/container.ts";
 import { oomSource, pollAll } from "../stats/oom.ts";
 import type { Verb } from "./verb.ts";

@@ -1,10 +1,10 @@
+import { print } from "../../../../ffi/output.ts";
 import { HOOK_KINDS, NAMESPACE_TYPES } from "../../../spec/oci/runtime.ts";
 import { commit, specs, version } from "../../../version.ts";
 import { UNSAFE_ANNOTATIONS } from "../container/extensions.ts";
 import { CAPABILITY_NAMES } from "../launch/capabilities.ts";
 import { MEMORY_POLICY_FLAGS, MEMORY_POLICY_MODES } from "../launch/memory-policy.ts";
 import { knownOptions } from "../launch/mount-options.ts";
-import { print } from "../output.ts";
 import {
   SECCOMP_ACTIONS,
   SECCOMP_FLAGS,

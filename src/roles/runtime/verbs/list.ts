@@ -1,7 +1,7 @@
+import { print } from "../../../../ffi/output.ts";
 import { RuntimeError } from "../errors.ts";
 import { flag, text } from "../flags.ts";
 import { log } from "../log.ts";
-import { print } from "../output.ts";
 import { table } from "../table.ts";
 import { describe, ownerOf } from "./state.ts";
 import type { Verb } from "./verb.ts";

@@ -1,7 +1,7 @@
+import { print } from "../../../../ffi/output.ts";
 import { cgroupPids } from "../cgroup/container.ts";
 import { RuntimeError } from "../errors.ts";
 import { text } from "../flags.ts";
-import { print } from "../output.ts";
 import type { Verb } from "./verb.ts";
 
 export const ps: Verb = {

@@ -1,8 +1,8 @@
 import { AT_FDCWD } from "../../../../ffi/constants/fcntl.ts";
+import { print } from "../../../../ffi/output.ts";
 import { statAt, toByteName } from "../../../../ffi/tree.ts";
 import type { ContainerState, StateStore } from "../container/state.ts";
 import { containerStatus } from "../container/status.ts";
-import { print } from "../output.ts";
 import type { Verb } from "./verb.ts";
 
 /** What `state` and `list --format json` show of a container. */

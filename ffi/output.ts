@@ -1,11 +1,11 @@
 // stdout and stderr by plain writes: process.stdout costs 7 ms to set up, as much as the whole start of this program.
-import { NR } from "../../../ffi/arch/index.ts";
-import { ERRNO } from "../../../ffi/errno.ts";
-import { rawSyscall } from "../../../ffi/libc.ts";
+import { NR } from "./arch/index.ts";
+import { ERRNO } from "./errno.ts";
+import { rawSyscall } from "./libc.ts";
 
-/** Writes all of a text to descriptor 1 or 2, waiting where the reader is slow. A reader that is gone loses the rest. */
-export function print(text: string, fd: 1 | 2 = 1): void {
-  const bytes = new TextEncoder().encode(text);
+/** Writes all of it to descriptor 1 or 2, waiting where the reader is slow. A reader that is gone loses the rest. */
+export function print(what: string | Uint8Array, fd: 1 | 2 = 1): void {
+  const bytes = typeof what === "string" ? new TextEncoder().encode(what) : what;
   for (let at = 0; at < bytes.length; ) {
     const result = rawSyscall(NR.write, fd, bytes.subarray(at), bytes.length - at);
     if (result >= 0) at += result;
