@@ -60,11 +60,11 @@ export function readTextIfThere(path: string): string | undefined {
 /** Writes a file: anew, or at the end of what is there. */
 export function writeText(
   path: string,
-  text: string,
+  text: string | Uint8Array,
   options: { mode?: number; append?: boolean } = {},
 ): void {
   using file = open(path, O_WRONLY | O_CREAT | (options.append ? O_APPEND : O_TRUNC), options.mode ?? 0o666);
-  const bytes = encoder.encode(text);
+  const bytes = typeof text === "string" ? encoder.encode(text) : text;
   for (let at = 0; at < bytes.length; ) at += write(file, bytes.subarray(at));
 }
 

@@ -30,6 +30,8 @@ import type { ContainerState } from "./state.ts";
 
 export interface ExecOptions {
   state: ContainerState;
+  /** Where it was read from. */
+  root: string;
   process: Process;
   preserveFds: number;
   console: Fd | undefined;
@@ -98,7 +100,7 @@ export async function execInContainer(options: ExecOptions): Promise<Executed | 
     ownStdio: foreignStdio(process.user.uid, process.terminal ?? false),
     inUserNamespace,
     keepGroups: keepsGroups(config),
-    filter: await filterOf(config),
+    filter: await filterOf(config, options.root),
     withListener,
     rare: await rareSettings(config, process),
     affinity: await execAffinity(config, process),

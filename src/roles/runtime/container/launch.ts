@@ -185,7 +185,7 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
     hostDevices: asUser,
     mappedByUser:
       unprivileged && (config.linux?.namespaces ?? []).some((one) => one.type === "user" && !one.path),
-    filter: await filterOf(config),
+    filter: await filterOf(config, store.root),
     withListener,
     rare: await rareSettings(config, process),
     env: [...withHome(process.env ?? [], root, process.user.uid), ...listenEnvironment(options.listenFds)],

@@ -89,6 +89,7 @@ export const exec: Verb = {
         const pidfd = await pidfdSocket(parsed);
         const executed = await execInContainer({
           state,
+          root: store.root,
           process: document,
           preserveFds: (integer(parsed, "preserveFds") ?? 0) + (Number(process.env["LISTEN_FDS"] ?? 0) || 0),
           console: own?.remote ?? (socket && !planOnly ? connectConsole(socket) : undefined),
