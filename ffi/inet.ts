@@ -5,12 +5,15 @@ import {
   AF_INET,
   AF_INET6,
   SO_RCVBUF,
+  SO_REUSEADDR,
   SOCK_CLOEXEC,
   SOCK_DGRAM,
   SOCK_NONBLOCK,
   SOCK_STREAM,
   SOL_SOCKET,
 } from "./constants/netlink.ts";
+import { SHUT_RD } from "./constants/unix.ts";
+import { isErrno } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { syscall } from "./libc.ts";
 
@@ -33,8 +36,13 @@ function sockaddr(address: Uint8Array, port: number): Uint8Array {
   return bytes;
 }
 
+/** SO_REUSEADDR: whether ports whose last connections are in TIME_WAIT may be had, and shared with others that set it too. */
+function setReuse(fd: Fd, on: boolean): void {
+  syscall("setsockopt", fd.path, fd.number, SOL_SOCKET, SO_REUSEADDR, new Int32Array([Number(on)]), 4);
+}
+
 /**
- * Takes a port away from every other program for as long as the descriptor is open. SO_REUSEADDR stays off: with it another
+ * Takes a port away from every other program for as long as the descriptor is open. SO_REUSEADDR ends up off: with it another
  * program that sets it too could still listen there. Throws SyscallError: EADDRINUSE, EADDRNOTAVAIL, EPROTONOSUPPORT …
  */
 export function holdPort(transport: Transport, address: Uint8Array, port: number): Fd {
@@ -43,6 +51,8 @@ export function holdPort(transport: Transport, address: Uint8Array, port: number
   const { type, protocol } = KINDS[transport];
   const family = v6 ? AF_INET6 : AF_INET;
   const fd = new Fd(syscall("socket", what, family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol), what);
+  const to = sockaddr(address, port);
+  const bind = () => syscall("bind", what, fd.number, to, to.length);
   try {
     // Datagrams are only queued here while no rule translates them; keep what that can cost small.
     if (transport === "udp") {
@@ -50,8 +60,18 @@ export function holdPort(transport: Transport, address: Uint8Array, port: number
     }
     // The other family's port is held, or left, by itself.
     if (v6) syscall("setsockopt", what, fd.number, IPPROTO_IPV6, IPV6_V6ONLY, new Int32Array([1]), 4);
-    const to = sockaddr(address, port);
-    syscall("bind", what, fd.number, to, to.length);
+    try {
+      bind();
+    } catch (error) {
+      if (transport !== "tcp" || !isErrno(error, "EADDRINUSE")) throw error;
+      // Connections of a server that has ended keep its port for a minute (TIME_WAIT), and whoever sets SO_REUSEADDR may have
+      // it nonetheless. Listening for a moment tells whether somebody else listens, and makes the port nobody else's.
+      setReuse(fd, true);
+      bind();
+      syscall("listen", what, fd.number, 0);
+      syscall("shutdown", what, fd.number, SHUT_RD);
+      setReuse(fd, false);
+    }
     return fd;
   } catch (error) {
     fd.close();

@@ -1,7 +1,8 @@
 // Addresses, pools and ports: logic that needs no privilege.
 import { describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { once } from "node:events";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import {
@@ -136,6 +137,33 @@ describe("host ports", () => {
     );
     ports.release([taken!]);
     expect(await listen()).toBe("listened");
+  });
+
+  test("may be had where a server has just ended, whose connections wait in TIME_WAIT", async () => {
+    const { promise: port, resolve } = Promise.withResolvers<number>();
+    const server = createServer((socket) => socket.end("bye"));
+    server.listen(0, "127.0.0.1", () => resolve((server.address() as AddressInfo).port));
+    const hostPort = await port;
+    const client = connect(hostPort, "127.0.0.1").resume();
+    await once(client, "close");
+    expect(() => new HostPorts().reserve([ask(hostPort)], plain)).toThrow("address already in use");
+    server.close();
+    await once(server, "close");
+    const waiting = readFileSync("/proc/net/tcp", "utf8")
+      .split("\n")
+      .some(
+        (line) =>
+          line.includes(`:${hostPort.toString(16).toUpperCase().padStart(4, "0")} `) && / 06 /.test(line),
+      );
+    expect(waiting).toBe(true);
+    const ports = new HostPorts();
+    const [taken] = ports.reserve([ask(hostPort)], plain);
+    // It is held against servers, which all set SO_REUSEADDR.
+    const second = createServer();
+    second.listen(hostPort, "127.0.0.1");
+    const [error] = (await once(second, "error")) as [NodeJS.ErrnoException];
+    expect(error.code).toBe("EADDRINUSE");
+    ports.release([taken!]);
   });
 
   test("all of a container's or none", () => {

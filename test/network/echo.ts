@@ -1,25 +1,23 @@
-// A server for network tests: tells every visitor its own name and the visitor's address.
+// A server for network tests: tells every visitor its own name and the visitor's address. It serves both families.
 const [name, port, protocol] = process.argv.slice(2) as [string, string, "tcp" | "udp"];
 
+// An IPv4 visitor of a socket of both families.
+const plain = (address: string) => address.replace(/^::ffff:/, "");
+
 if (protocol === "udp") {
-  // Kept: a socket that nothing refers to is collected.
-  const socket = await Bun.udpSocket({
-    hostname: "0.0.0.0",
-    port: Number(port),
-    socket: {
-      data(socket, _data, peerPort, peer) {
-        socket.send(`${name} ${peer}\n`, peerPort, peer);
-      },
-    },
-  });
-  Object.assign(globalThis, { socket });
+  const { createSocket } = await import("node:dgram");
+  const socket = createSocket({ type: "udp6", ipv6Only: false });
+  socket.on("message", (_, peer) => socket.send(`${name} ${plain(peer.address)}\n`, peer.port, peer.address));
+  const { promise, resolve } = Promise.withResolvers<void>();
+  socket.bind(Number(port), "::", resolve);
+  await promise;
 } else {
   Bun.listen({
-    hostname: "0.0.0.0",
+    hostname: "::",
     port: Number(port),
     socket: {
       open(socket) {
-        socket.end(`${name} ${socket.remoteAddress}\n`);
+        socket.end(`${name} ${plain(socket.remoteAddress)}\n`);
       },
       data() {},
     },

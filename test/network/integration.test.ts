@@ -246,9 +246,14 @@ describe.skipIf(!root)(`one engine's networks${needsRoot}`, () => {
     await refuse({ name: "a", pools: [{ subnet: "10.0.0.0/33" }] }, "invalid subnet");
     await refuse(
       { name: "a", pools: [{ subnet: "10.0.0.0/24", gateway: "10.0.1.1" }] },
-      "no matching subnet for gateway",
+      "invalid gateway 10.0.1.1: parent subnet 10.0.0.0/24 doesn't contain this address",
     );
-    refuse(
+    await refuse({ name: "a", pools: [{ subnet: "10.0.0.1/24" }] }, "it should be 10.0.0.0/24");
+    await refuse(
+      { name: "a", pools: [{ subnet: "10.0.0.0/24" }, { subnet: "10.0.1.0/24" }] },
+      "bridge driver doesn't support multiple subnets",
+    );
+    await refuse(
       { name: "a", options: { "com.docker.network.bridge.name": "lan0" } },
       "already exists on this host",
     );

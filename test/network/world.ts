@@ -10,6 +10,8 @@ import { must, plainEnvironment, run, until } from "../support/process.ts";
 
 export const HOST_IP = "198.51.100.1";
 export const NEIGHBOUR_IP = "198.51.100.2";
+export const HOST_IP6 = "2001:db8:51::1";
+export const NEIGHBOUR_IP6 = "2001:db8:51::2";
 
 /** A process that does nothing in a network namespace of its own, as a container's first process does. */
 export class Sandbox {
@@ -177,11 +179,12 @@ export class World implements AsyncDisposable {
       "netns",
       neighbour.name,
     ]);
-    for (const [name, address] of [
-      [host.name, HOST_IP],
-      [neighbour.name, NEIGHBOUR_IP],
+    for (const [name, address, address6] of [
+      [host.name, HOST_IP, HOST_IP6],
+      [neighbour.name, NEIGHBOUR_IP, NEIGHBOUR_IP6],
     ] as const) {
       await must(["ip", "-n", name, "address", "add", `${address}/24`, "dev", "lan0"]);
+      await must(["ip", "-n", name, "address", "add", `${address6}/64`, "dev", "lan0", "nodad"]);
       await must(["ip", "-n", name, "link", "set", "lan0", "up"]);
     }
     return world;
@@ -223,11 +226,16 @@ export class World implements AsyncDisposable {
     return (JSON.parse(text) as { ifname: string }[]).map(({ ifname }) => ifname);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const child of this.#children) {
+  /** Ends what was kept so far. */
+  async release(): Promise<void> {
+    for (const child of this.#children.splice(0)) {
       child.kill("SIGKILL");
       await child.exited;
     }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.release();
     for (const engine of this.#engines) await engine.kill();
     for (const sandbox of this.#sandboxes) await sandbox.stop();
     await this.host[Symbol.asyncDispose]();

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Netns } from "./netns.ts";
-import { plainEnvironment, until } from "./process.ts";
+import { plainEnvironment, run, until } from "./process.ts";
 
 export const realDockerd = existsSync("/usr/sbin/dockerd") ? "/usr/sbin/dockerd" : undefined;
 
@@ -20,7 +20,7 @@ export interface RealDaemon extends AsyncDisposable {
  */
 export async function startRealDaemon(
   netns: Netns,
-  args: string[] = ["--bridge=none", "--iptables=false"],
+  args: readonly string[] = ["--bridge=none", "--iptables=false"],
 ): Promise<RealDaemon> {
   const dir = mkdtempSync(join(tmpdir(), "bunker-docker-io-"));
   const log = join(dir, "log");
@@ -54,6 +54,11 @@ export async function startRealDaemon(
     async [Symbol.asyncDispose]() {
       child.kill("SIGTERM");
       await child.exited;
+      // It leaves a namespace and its data root mounted.
+      const mounted = readFileSync("/proc/self/mounts", "utf8").matchAll(/^\S+ (\S+) /gm);
+      for (const [, path] of [...mounted].reverse()) {
+        if (path!.startsWith(`${dir}/`)) await run(["umount", "-l", path!]);
+      }
       rmSync(dir, { recursive: true, force: true });
     },
   };

@@ -12,8 +12,11 @@ import { persist, type Room } from "./room.ts";
 function checkModes(container: Container, network: NetworkInfo, verb: "connect" | "disconnect"): void {
   const mode = container.host.NetworkMode;
   if (network.driver === "host") {
-    const words = verb === "connect" ? "connect container to" : "disconnect container from";
-    throw badRequest(`cannot ${words} host network - container must be created in host network mode`);
+    throw badRequest(
+      verb === "connect"
+        ? "cannot connect container to host network - container must be created in host network mode"
+        : "cannot disconnect container from host network - container was created in host network mode",
+    );
   }
   if (mode === "host" || mode.startsWith("container:")) {
     throw badRequest(

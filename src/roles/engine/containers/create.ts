@@ -18,6 +18,7 @@ import { Container } from "./container.ts";
 import { checkHost, withHostDefaults } from "./host-defaults.ts";
 import { newId } from "./id.ts";
 import { commandOf, withImageDefaults } from "./image-defaults.ts";
+import { settleLinks } from "./legacy-links.ts";
 import { step } from "./mailbox.ts";
 import { settleMounts } from "./mount-points.ts";
 import { checkName, randomName } from "./names.ts";
@@ -87,7 +88,7 @@ export async function createContainer(
   const config = withImageDefaults(own, image.config.config ?? {});
   checkHost(config, askedHost, engine.config);
   const runtime = engine.runtime(askedHost.Runtime);
-  const host = withHostDefaults(askedHost, engine.config, runtime.name);
+  const host = settleLinks(room, withHostDefaults(askedHost, engine.config, runtime.name));
   checkNetworks(room, request, host);
 
   const id = newId();

@@ -104,11 +104,15 @@ function hostResolver(): string {
     : text;
 }
 
-/** Writes the three files of a container that is about to start. They are derived, so they need not be durable. */
+/**
+ * Writes the three files of a container that is about to start. They are derived, so they need not be durable.
+ * `links`: further lines of /etc/hosts.
+ */
 export function writeEtcFiles(
   container: Container,
   endpoints: readonly Endpoint[],
   config: EngineConfig,
+  links: readonly string[] = [],
 ): void {
   const { record, host } = container;
   // It has the files of the container whose network it shares.
@@ -122,7 +126,7 @@ export function writeEtcFiles(
   const extra = extraHosts(host.ExtraHosts, onHost ? ["127.0.0.1"] : gateways);
   const hosts = onHost
     ? `${hostText("/etc/hosts")}${extra.map((line) => `${line}\n`).join("")}`
-    : hostsFile(hostname, record.Config.Domainname, endpoints, extra);
+    : hostsFile(hostname, record.Config.Domainname, endpoints, [...extra, ...links]);
   writeFileSync(record.HostnamePath, `${hostname}\n`, { mode: 0o644 });
   writeFileSync(record.HostsPath, hosts, { mode: 0o644 });
   writeResolvConf(container, endpoints, config);

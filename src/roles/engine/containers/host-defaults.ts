@@ -3,7 +3,7 @@ import { cpus } from "node:os";
 import type { ContainerConfig } from "../../../spec/engine/container.ts";
 import type { HostConfig, Resources } from "../../../spec/engine/host-config.ts";
 import type { EngineConfig } from "../config/types.ts";
-import { badRequest, notImplemented } from "../errors.ts";
+import { badRequest } from "../errors.ts";
 import { checkHealthConfig } from "../health/config.ts";
 import { normalizeCapabilities } from "../oci/capabilities.ts";
 import { parseDeviceRule } from "../oci/devices.ts";
@@ -143,9 +143,6 @@ export function checkHost(config: ContainerConfig, host: HostConfig, engine: Eng
     throw badRequest(`logger: no log driver named '${driver}' is registered`);
   }
   checkLogOptions(driver, host.LogConfig.Config);
-  // On a network with names links are names too, which its endpoint's own list of them tells.
-  if (host.Links?.length && /^(|default|bridge)$/.test(host.NetworkMode))
-    throw notImplemented("legacy container links (--link) are not implemented");
 }
 
 /** Fills in what the engine decides where nothing was said. */

@@ -2,6 +2,7 @@
 import type { ContainerInspect } from "../../../spec/engine/container.ts";
 import { ServiceError } from "../../../wire/containerd/services.ts";
 import type { Container } from "./container.ts";
+import { shownLinks } from "./legacy-links.ts";
 import { shownMounts } from "./mount-points.ts";
 import { networkSettings } from "./network.ts";
 import { type Room, snapshotterOf } from "./room.ts";
@@ -52,7 +53,7 @@ export async function inspectContainer(
     ProcessLabel: "",
     AppArmorProfile: record.AppArmorProfile,
     ExecIDs: room.execs.idsOf(container.id),
-    HostConfig: host,
+    HostConfig: { ...host, Links: shownLinks(room, container) },
     GraphDriver: await graphDriver(room, container),
     ...(sizes ? { SizeRw: sizes.rw, SizeRootFs: sizes.rootFs } : {}),
     Mounts: shownMounts(record.MountPoints),
@@ -76,5 +77,13 @@ async function graphDriver(room: Room, container: Container): Promise<ContainerI
     };
   } catch {
     return { Name, Data: null };
+  }
+}
+
+/** Before API 1.45 a container's short id and host name were among its aliases on networks with names. */
+export function addOldAliases({ Id, Config, NetworkSettings }: ContainerInspect): void {
+  for (const [name, endpoint] of Object.entries(NetworkSettings.Networks)) {
+    if (["bridge", "host", "none", "default"].includes(name)) continue;
+    endpoint.Aliases = [...new Set([...(endpoint.Aliases ?? []), Id.slice(0, 12), Config.Hostname])];
   }
 }

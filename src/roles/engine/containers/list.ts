@@ -4,6 +4,7 @@ import { badRequest } from "../errors.ts";
 import type { Filters } from "../server/request.ts";
 import type { Container } from "./container.ts";
 import { containerSizes } from "./inspect.ts";
+import { namesByLink } from "./legacy-links.ts";
 import { shownMounts } from "./mount-points.ts";
 import { shownNetworks } from "./network.ts";
 import { parsePort, portMap, portSummaries } from "./ports.ts";
@@ -154,7 +155,7 @@ async function summary(room: Room, container: Container, size: boolean): Promise
   const sizes = size ? await containerSizes(room, container) : undefined;
   return {
     Id: container.id,
-    Names: [record.Name],
+    Names: [record.Name, ...namesByLink(room, container)],
     Image: record.Config.Image,
     ImageID: record.Image,
     Command: command(container),

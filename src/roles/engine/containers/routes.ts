@@ -3,7 +3,7 @@ import { Hono } from "hono";
 import { containerCreate } from "../../../spec/engine/container.ts";
 import { containerUpdate } from "../../../spec/engine/host-config.ts";
 import type { Engine } from "../engine.ts";
-import { ApiError, badRequest, notImplemented, toApiError } from "../errors.ts";
+import { ApiError, badRequest, toApiError } from "../errors.ts";
 import { MULTIPLEXED_STREAM, RAW_STREAM } from "../server/hijack.ts";
 import { boolean, Filters, integer, type RouteContext, type RouteEnv, readBody } from "../server/request.ts";
 import { streamBytes, streamJson } from "../server/stream.ts";
@@ -14,8 +14,9 @@ import { containerChanges } from "./changes.ts";
 import { createContainer } from "./create.ts";
 import { exportContainer } from "./export.ts";
 import { roomOf } from "./index.ts";
-import { inspectContainer } from "./inspect.ts";
+import { addOldAliases, inspectContainer } from "./inspect.ts";
 import { killContainer } from "./kill.ts";
+import { removeLink } from "./legacy-links.ts";
 import { listContainers } from "./list.ts";
 import { checkLogs, type LogsRequest, writeLogs } from "./logs.ts";
 import { pauseContainer, unpauseContainer } from "./pause.ts";
@@ -77,9 +78,11 @@ export function containerRoutes(engine: Engine): Hono<RouteEnv> {
   app.post("/containers/prune", async (c) =>
     c.json(await pruneContainers(room(), Filters.parse(c.req.query("filters")))),
   );
-  app.get("/containers/:id/json", async (c) =>
-    c.json(await inspectContainer(room(), container(c), boolean(c.req.query("size")))),
-  );
+  app.get("/containers/:id/json", async (c) => {
+    const shown = await inspectContainer(room(), container(c), boolean(c.req.query("size")));
+    if (!atLeast(c.get("apiVersion"), "1.45")) addOldAliases(shown);
+    return c.json(shown);
+  });
   app.get("/containers/:id/top", async (c) =>
     c.json(await topContainer(room(), container(c), c.req.query("ps_args") ?? "")),
   );
@@ -159,9 +162,14 @@ export function containerRoutes(engine: Engine): Hono<RouteEnv> {
       },
     );
   });
+  const unlink = (c: RouteContext, reference: string) => {
+    removeLink(room(), reference);
+    return c.body(null, 204);
+  };
+  // "web/data" comes as two segments or as one.
+  app.delete("/containers/:id/:alias", (c) => unlink(c, `${c.req.param("id")}/${c.req.param("alias")}`));
   app.delete("/containers/:id", async (c) => {
-    if (boolean(c.req.query("link")))
-      throw notImplemented("legacy container links (--link) are not implemented");
+    if (boolean(c.req.query("link"))) return unlink(c, c.req.param("id"));
     await removeContainer(room(), container(c), {
       force: boolean(c.req.query("force")),
       volumes: boolean(c.req.query("v")),

@@ -15,6 +15,7 @@ import { type ContainerUser, resolveUser } from "../oci/user.ts";
 import type { Container } from "./container.ts";
 import { attachEngineLog, shimLogs } from "./engine-log.ts";
 import { etcMounts, hostnameOf, writeEtcFiles } from "./etc-files.ts";
+import { linkEnvironment, linkHosts, liveLinks, refreshParents } from "./legacy-links.ts";
 import { logAnnotations } from "./log-options.ts";
 import { step } from "./mailbox.ts";
 import { specMounts } from "./mount-points.ts";
@@ -84,9 +85,10 @@ async function attempt(room: Room, container: Container): Promise<void> {
   const { namespaces, sharedShm } = containerNamespaces(room, container);
   const mounts = await step("snapshot", snapshotterOf(room).mounts(engine.namespace, container.id));
   const user = await settle(room, container, mounts);
+  const links = liveLinks(room, container);
   const endpoints = await step("network", allocateNetworks(room, container));
   if (container.host.IpcMode === "shareable") mountSharedShm(container);
-  writeEtcFiles(container, endpoints, engine.config);
+  writeEtcFiles(container, endpoints, engine.config, linkHosts(room, links));
   const { record, host } = container;
   const spec = buildSpec({
     id: container.id,
@@ -94,6 +96,7 @@ async function attempt(room: Room, container: Container): Promise<void> {
     host,
     command: [record.Path, ...record.Args],
     hostname: hostnameOf(container),
+    variables: links.length > 0 ? linkEnvironment(room, container) : [],
     user,
     mounts: specMounts(record.MountPoints, host),
     files: etcMounts(record),
@@ -128,6 +131,7 @@ async function attempt(room: Room, container: Container): Promise<void> {
   record.HasBeenStartedBefore = true;
   watchHealth(room, container);
   persist(room, container);
+  refreshParents(room, container);
   containerEvent(room, container, "start");
   watchExit(room, container);
 }

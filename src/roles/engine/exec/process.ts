@@ -26,12 +26,13 @@ function lookUp(exec: Exec, spec: string): ContainerUser {
   );
 }
 
-/** ApiError 400 for an unknown user. */
+/** `variables`: of the engine's own making, as the container's first process has them. ApiError 400 for an unknown user. */
 export function execProcess(
   exec: Exec,
   terminal: boolean,
   size: readonly [number, number] | undefined,
   engine: EngineConfig,
+  variables: readonly string[],
 ): Process {
   const { config, container } = exec;
   const { record, host } = container;
@@ -44,7 +45,7 @@ export function execProcess(
   );
   const security = parseSecurityOptions(host.SecurityOpt, engine);
   const base = containerEnvironment({
-    env: record.Config.Env ?? [],
+    env: [...variables, ...(record.Config.Env ?? [])],
     hostname: hostnameOf(container),
     tty: terminal,
   });

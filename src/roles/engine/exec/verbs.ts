@@ -6,6 +6,7 @@ import { ServiceError } from "../../../wire/containerd/services.ts";
 import type { Container } from "../containers/container.ts";
 import { newId } from "../containers/id.ts";
 import { notRunning } from "../containers/kill.ts";
+import { linkEnvironment } from "../containers/legacy-links.ts";
 import { step } from "../containers/mailbox.ts";
 import { containerEvent, type Room } from "../containers/room.ts";
 import { runtimeFailure } from "../containers/start-error.ts";
@@ -78,7 +79,7 @@ export async function startExec(
   try {
     await traced("engine", "start exec", container.id, async () => {
       const size = request.ConsoleSize ?? exec.config.ConsoleSize;
-      const process = execProcess(exec, terminal, size, engine.config);
+      const process = execProcess(exec, terminal, size, engine.config, linkEnvironment(room, container));
       exec.streams?.makeFifos();
       exec.streams?.open();
       await step(

@@ -1,7 +1,7 @@
 // Which endpoints have their interface in the kernel, and the ways in and out of it.
 import { setLink } from "../../../../ffi/netlink/route/link.ts";
 import { log } from "../../../observe/log.ts";
-import { parseAddress, parseMac } from "./address.ts";
+import { contains, parseAddress, parseMac } from "./address.ts";
 import type { Catalog, Network } from "./catalog.ts";
 import { endpointSysctls, portFailure, publishedPorts } from "./endpoint.ts";
 import type { PublishedPort } from "./firewall/definition.ts";
@@ -89,10 +89,10 @@ export class Attachments {
 
   #interface(network: Network, stored: StoredEndpoint): ContainerInterface {
     const { endpoint, interfaceName, customMac, linkLocal, driverOpts } = stored;
-    const { v4, v6 } = network;
-    const at = (text: string, block: typeof v4) => {
+    const at = (text: string) => {
       const address = parseAddress(text);
-      return address && block ? [{ address, subnet: block.subnet }] : [];
+      const block = address && network.blocks.find(({ subnet }) => contains(subnet, address));
+      return block ? [{ address, subnet: block.subnet }] : [];
     };
     const { mtu } = this.kernel.options;
     return {
@@ -102,8 +102,8 @@ export class Attachments {
       mac: network.stored.driver === "ipvlan" ? undefined : parseMac(endpoint.macAddress),
       customMac,
       addresses: [
-        ...at(endpoint.ipAddress, v4),
-        ...at(endpoint.ip6Address, v6),
+        ...at(endpoint.ipAddress),
+        ...at(endpoint.ip6Address),
         ...linkLocal.flatMap((text) => {
           const address = parseAddress(text)!;
           const [base, prefix] = address.family === 4 ? [address.value & ~0xffffn, 16] : [address.value, 64];

@@ -1,6 +1,6 @@
 // The networks there are, and who is on them. Bookkeeping only: nothing here touches the kernel.
 import { randomBytes } from "node:crypto";
-import { type Address, type Family, parseAddress, parseCidr, type Subnet } from "./address.ts";
+import { type Address, parseAddress, parseCidr, type Subnet } from "./address.ts";
 import type { FirewalledBridge } from "./firewall/definition.ts";
 import { AddressPool } from "./ipam.ts";
 import type { StoredEndpoint, StoredNetwork } from "./store.ts";
@@ -55,6 +55,9 @@ export interface BridgeNetwork {
 
 export interface Network {
   stored: StoredNetwork;
+  /** IPv4 first. A bridge has one of a family at the most. */
+  blocks: readonly Block[];
+  /** The first of each family. */
   v4: Block | undefined;
   v6: Block | undefined;
   mtu: number | undefined;
@@ -85,10 +88,8 @@ function bridgeOf({ bridge, options }: StoredNetwork): BridgeNetwork | undefined
   };
 }
 
-/** A network's addresses of one family, with those taken that are nobody's to give. Throws on a record that makes no sense. */
-function blockOf(stored: StoredNetwork, family: Family): Block | undefined {
-  const pool = stored.pools.find(({ subnet }) => parseCidr(subnet)?.subnet.family === family);
-  if (!pool) return undefined;
+/** One subnet's addresses, with those taken that are nobody's to give. Throws on a record that makes no sense. */
+function blockOf(pool: IpamPool): Block {
   const { subnet } = parseCidr(pool.subnet)!;
   const range = pool.ipRange ? parseCidr(pool.ipRange)?.subnet : undefined;
   const gateway = pool.gateway ? parseAddress(pool.gateway) : undefined;
@@ -103,18 +104,17 @@ function blockOf(stored: StoredNetwork, family: Family): Block | undefined {
 
 function networkOf(stored: StoredNetwork): Network {
   if (!Array.isArray(stored.pools)) throw new Error(`network ${stored.name} has no list of subnets`);
+  const blocks = stored.pools.map(blockOf).sort((one, other) => one.subnet.family - other.subnet.family);
   return {
     stored,
-    v4: blockOf(stored, 4),
-    v6: blockOf(stored, 6),
+    blocks,
+    v4: blocks.find(({ subnet }) => subnet.family === 4),
+    v6: blocks.find(({ subnet }) => subnet.family === 6),
     mtu: Number(stored.options[OPTION.mtu]) || undefined,
     interfacePrefix: stored.options[OPTION.interfacePrefix] || "eth",
     bridge: bridgeOf(stored),
   };
 }
-
-/** The network's blocks, IPv4 first. */
-export const blocksOf = ({ v4, v6 }: Network): Block[] => [v4, v6].filter((block) => block !== undefined);
 
 /** Containers on it find each other by name. */
 export const hasNames = ({ stored }: Network): boolean =>
@@ -174,7 +174,7 @@ export class Catalog {
     return this.networks().flatMap((network) =>
       network.stored.id === except || network.stored.configOnly
         ? []
-        : blocksOf(network).map(({ subnet }) => subnet),
+        : network.blocks.map(({ subnet }) => subnet),
     );
   }
 
@@ -229,7 +229,7 @@ export function firewalled(network: Network): FirewalledBridge[] {
   return [
     {
       name: bridge.name,
-      subnets: blocksOf(network).map(({ subnet }) => subnet),
+      subnets: network.blocks.map(({ subnet }) => subnet),
       internal: stored.internal,
       masquerade: [
         ...(v4 && bridge.masquerade && bridge.mode4.startsWith("nat")

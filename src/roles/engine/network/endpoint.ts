@@ -1,12 +1,12 @@
 // An endpoint's bookkeeping: addresses, MAC, names and ports are decided here, all or nothing.
 
 import type { RelayRecord } from "../../../wire/keeper/record.ts";
-import { formatAddress, formatMac, macOf, parseAddress, parseMac } from "./address.ts";
+import { type Family, formatAddress, formatMac, macOf, parseAddress, parseMac } from "./address.ts";
 import { type Catalog, hasNames, type Network, newId } from "./catalog.ts";
 import type { PublishedPort } from "./firewall/definition.ts";
 import type { HostPorts, Publication, PublishDefaults } from "./ports.ts";
 import type { StoredEndpoint } from "./store.ts";
-import { takeAddress } from "./take-address.ts";
+import { type Taken, takeAddress } from "./take-address.ts";
 import { type Endpoint, type EndpointRequest, NetworkError } from "./types.ts";
 
 /** Endpoint options that are the engine's own business, not the driver's. */
@@ -203,60 +203,56 @@ export function planEndpoint(
   network: Network,
   request: EndpointRequest,
 ): StoredEndpoint {
-  const { stored, v4, v6, bridge } = network;
+  const { stored, bridge } = network;
   if (stored.configOnly) {
     throw new NetworkError(`cannot attach to configuration network ${stored.name}`, 403);
   }
   const others = checkUnconnected(context.catalog, network, request);
   const plain = plainEndpoint(network, request);
   if (!bridge && !stored.parent) {
-    if (request.ipv4Address || request.ipv6Address)
-      takeAddress(
-        network,
-        undefined,
-        request.ipv4Address || request.ipv6Address,
-        request.ipv4Address ? 4 : 6,
-      );
+    takeAddress(network, request.ipv4Address, 4);
+    takeAddress(network, request.ipv6Address, 6);
     return plain;
   }
-  const address = takeAddress(network, v4, request.ipv4Address, 4);
+  const taken: Taken[] = [];
+  const take = (wanted: string | undefined, family: Family) => {
+    const one = takeAddress(network, wanted, family);
+    if (one) taken.push(one);
+    return one;
+  };
+  const way = (one: Taken | undefined) =>
+    stored.internal || !one?.block.gateway ? "" : formatAddress(one.block.gateway);
   try {
-    const address6 = takeAddress(network, v6, request.ipv6Address, 6);
-    try {
-      const follows = address && macOf(address);
-      const macAddress = chooseMac(request.macAddress, follows);
-      const linkLocal = request.linkLocal ?? [];
-      for (const text of linkLocal) {
-        if (!parseAddress(text)) throw new NetworkError(`invalid link-local IP address: ${text}`, 400);
-      }
-      const interfaceName = interfaceNameOf(network, request, others);
-      endpointSysctls(plain.driverOpts, interfaceName);
-      const gateway = stored.internal ? undefined : v4?.gateway && formatAddress(v4.gateway);
-      const gateway6 = stored.internal ? undefined : v6?.gateway && formatAddress(v6.gateway);
-      const endpoint: Endpoint = {
-        ...plain.endpoint,
-        macAddress,
-        ...(address && v4 ? { ipAddress: formatAddress(address), ipPrefixLen: v4.subnet.prefix } : {}),
-        ...(address6 && v6 ? { ip6Address: formatAddress(address6), ip6PrefixLen: v6.subnet.prefix } : {}),
-        gateway: (gateway && context.gateways.v4) || gateway || "",
-        gateway6: (gateway6 && context.gateways.v6) || gateway6 || "",
-      };
-      const publications = reserve(context, network, request, endpoint);
-      return {
-        ...plain,
-        endpoint: { ...endpoint, ports: portMap(publications) },
-        publications,
-        interfaceName,
-        hostInterface: bridge ? `veth${endpoint.endpointId.slice(0, 7)}` : "",
-        customMac: macAddress !== follows,
-        linkLocal,
-      };
-    } catch (error) {
-      if (address6) v6?.pool.free(address6);
-      throw error;
+    const [v4, v6] = [take(request.ipv4Address, 4), take(request.ipv6Address, 6)];
+    const follows = v4 && macOf(v4.address);
+    const macAddress = chooseMac(request.macAddress, follows);
+    const linkLocal = request.linkLocal ?? [];
+    for (const text of linkLocal) {
+      if (!parseAddress(text)) throw new NetworkError(`invalid link-local IP address: ${text}`, 400);
     }
+    const interfaceName = interfaceNameOf(network, request, others);
+    endpointSysctls(plain.driverOpts, interfaceName);
+    const [gateway, gateway6] = [way(v4), way(v6)];
+    const endpoint: Endpoint = {
+      ...plain.endpoint,
+      macAddress,
+      ...(v4 ? { ipAddress: formatAddress(v4.address), ipPrefixLen: v4.block.subnet.prefix } : {}),
+      ...(v6 ? { ip6Address: formatAddress(v6.address), ip6PrefixLen: v6.block.subnet.prefix } : {}),
+      gateway: (gateway && context.gateways.v4) || gateway,
+      gateway6: (gateway6 && context.gateways.v6) || gateway6,
+    };
+    const publications = reserve(context, network, request, endpoint);
+    return {
+      ...plain,
+      endpoint: { ...endpoint, ports: portMap(publications) },
+      publications,
+      interfaceName,
+      hostInterface: bridge ? `veth${endpoint.endpointId.slice(0, 7)}` : "",
+      customMac: macAddress !== follows,
+      linkLocal,
+    };
   } catch (error) {
-    if (address) v4?.pool.free(address);
+    for (const { address, block } of taken) block.pool.free(address);
     throw error;
   }
 }

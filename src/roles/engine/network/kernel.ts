@@ -5,7 +5,7 @@ import { listLinks } from "../../../../ffi/netlink/route/link.ts";
 import { NetlinkSocket } from "../../../../ffi/netlink/socket.ts";
 import { log } from "../../../observe/log.ts";
 import { ensureBridge, removeBridge } from "./bridge.ts";
-import { blocksOf, type Network } from "./catalog.ts";
+import type { Network } from "./catalog.ts";
 import type { FirewalledBridge, FirewallState } from "./firewall/definition.ts";
 import { Firewall } from "./firewall/firewall.ts";
 import { admit } from "./firewall/foreign.ts";
@@ -73,7 +73,7 @@ export class Kernel implements Disposable {
     const { stored, bridge, v4 } = network;
     if (stored.parent) this.ensureParent(network);
     if (!bridge) return;
-    const blocks = blocksOf(network).filter((block) => !(bridge.inhibit4 && block === v4));
+    const blocks = network.blocks.filter((block) => !(bridge.inhibit4 && block === v4));
     bridge.index = ensureBridge(this.route, {
       name: bridge.name,
       addresses: blocks.flatMap(({ gateway, subnet }) => (gateway ? [{ address: gateway, subnet }] : [])),

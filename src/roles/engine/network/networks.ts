@@ -5,7 +5,7 @@ import { log } from "../../../observe/log.ts";
 import type { NetworkExplanation } from "../../../spec/engine/network-explain.ts";
 import { parseAddress } from "./address.ts";
 import { Attachments } from "./attachments.ts";
-import { blocksOf, Catalog, firewalled, type Network } from "./catalog.ts";
+import { Catalog, firewalled, type Network } from "./catalog.ts";
 import { dnsNamesOf, planEndpoint, portMap, relayedPorts } from "./endpoint.ts";
 import { explain } from "./explain.ts";
 import { gatewayOf } from "./gateway.ts";
@@ -77,7 +77,7 @@ export class BridgeNetworks implements Networks {
     }
     for (const text of [endpoint.ipAddress, endpoint.ip6Address]) {
       const address = parseAddress(text);
-      if (address) for (const block of blocksOf(network)) block.pool.claim(address);
+      if (address) for (const block of network.blocks) block.pool.claim(address);
     }
     this.#ports.restore(stored.publications);
     this.#catalog.addEndpoint(stored);
@@ -289,7 +289,7 @@ export class BridgeNetworks implements Networks {
     const network = this.#catalog.byId(endpoint.networkId);
     for (const text of [endpoint.ipAddress, endpoint.ip6Address]) {
       const address = parseAddress(text);
-      if (address && network) for (const block of blocksOf(network)) block.pool.free(address);
+      if (address && network) for (const block of network.blocks) block.pool.free(address);
     }
   }
 

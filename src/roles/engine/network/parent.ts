@@ -36,9 +36,11 @@ const IPVLAN_FLAGS: Readonly<Record<string, number>> = {
   vepa: IPVLAN_F_VEPA,
 };
 
-function chosen(table: Readonly<Record<string, number>>, value: string, what: string): number {
+function chosen(table: Readonly<Record<string, number>>, value: string, what: string, usual: string): number {
   const number = table[value];
-  if (number === undefined) throw new NetworkError(`requested ${what} '${value}' is not valid`, 400);
+  if (number === undefined) {
+    throw new NetworkError(`requested ${what} '${value}' is not valid, ${usual} driver default`, 400);
+  }
   return number;
 }
 
@@ -73,11 +75,24 @@ export function stackedKind(
   options: Readonly<Record<string, string>>,
 ): StackedKind {
   return driver === "macvlan"
-    ? { type: "macvlan", mode: chosen(MACVLAN, options["macvlan_mode"] || "bridge", "macvlan mode") }
+    ? {
+        type: "macvlan",
+        mode: chosen(
+          MACVLAN,
+          options["macvlan_mode"] || "bridge",
+          "macvlan mode",
+          "'bridge' mode is the macvlan",
+        ),
+      }
     : {
         type: "ipvlan",
-        mode: chosen(IPVLAN, options["ipvlan_mode"] || "l2", "ipvlan mode"),
-        flags: chosen(IPVLAN_FLAGS, options["ipvlan_flag"] || "bridge", "ipvlan flag"),
+        mode: chosen(IPVLAN, options["ipvlan_mode"] || "l2", "ipvlan mode", "'l2' mode is the ipvlan"),
+        flags: chosen(
+          IPVLAN_FLAGS,
+          options["ipvlan_flag"] || "bridge",
+          "ipvlan flag",
+          "'bridge' is the ipvlan",
+        ),
       };
 }
 
@@ -98,6 +113,9 @@ export function parentOf(
   stackedKind(driver, options);
   const asked = options["parent"];
   if (!asked) return { name: `${driver === "macvlan" ? "dm" : "di"}-${id.slice(0, 12)}`, made: "dummy" };
+  if (asked === "lo") {
+    throw new NetworkError(`loopback interface is not a valid ${driver} parent link`, 400);
+  }
   const same = catalog.networks().find(({ stored }) => stored.parent?.name === asked);
   if (same && same.stored.driver !== driver) {
     throw new NetworkError(`network ${same.stored.name} is already using parent interface ${asked}`, 403);

@@ -61,6 +61,8 @@ export interface SpecInput {
   /** Program and arguments (entrypoint + command). */
   command: readonly string[];
   hostname: string;
+  /** Of the engine's own making (links); the image's and the user's go over them. */
+  variables?: readonly string[];
   user: ContainerUser;
   mounts: readonly UserMount[];
   /** /etc/hosts and its like. */
@@ -167,7 +169,11 @@ export function buildSpec(input: SpecInput): Config {
       ...(config.Tty && height > 0 && width > 0 ? { consoleSize: { height, width } } : {}),
       user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
       args: input.init ? ["/sbin/docker-init", "--", ...input.command] : [...input.command],
-      env: containerEnvironment({ env: config.Env ?? [], hostname: input.hostname, tty: config.Tty }),
+      env: containerEnvironment({
+        env: [...(input.variables ?? []), ...(config.Env ?? [])],
+        hostname: input.hostname,
+        tty: config.Tty,
+      }),
       cwd: config.WorkingDir || "/",
       capabilities: processCapabilities(capabilities, user.uid),
       ...(limits.length ? { rlimits: limits } : {}),
