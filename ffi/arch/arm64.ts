@@ -137,6 +137,7 @@ export const NR = {
   renameat2: 276,
   seccomp: 277,
   getrandom: 278,
+  madvise: 233,
   memfd_create: 279,
   bpf: 280,
   execveat: 281,

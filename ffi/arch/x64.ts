@@ -142,6 +142,7 @@ export const NR = {
   renameat2: 316,
   seccomp: 317,
   getrandom: 318,
+  madvise: 28,
   memfd_create: 319,
   bpf: 321,
   execveat: 322,

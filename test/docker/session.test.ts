@@ -27,7 +27,8 @@ describe("frames", () => {
     const decoder = new FrameDecoder();
     const texts = { stdin: "", stdout: "", stderr: "", system: "" };
     for (let at = 0; at < whole.length; at += size) {
-      for (const piece of decoder.push(whole.subarray(at, at + size))) {
+      // A copy: the decoder works in the chunk that it is given.
+      for (const piece of decoder.push(Uint8Array.from(whole.subarray(at, at + size)))) {
         texts[piece.stream] += new TextDecoder().decode(piece.bytes);
       }
     }

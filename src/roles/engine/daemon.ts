@@ -11,6 +11,7 @@ import { type Held, holdPidfile } from "./config/pidfile.ts";
 import { reloadConfig } from "./config/reload.ts";
 import type { EngineConfig } from "./config/types.ts";
 import type { ContainersPort, Engine } from "./engine.ts";
+import { Idleness } from "./idle.ts";
 import type { Networks } from "./network/types.ts";
 import type { Listeners } from "./server/listen.ts";
 import { type ContainerApi, serveApi } from "./server/serve.ts";
@@ -81,7 +82,9 @@ async function bringUpOver(
   log("info", "Loading containers: done.");
   log("info", "Docker daemon", { commit, "storage-driver": config.snapshotter, version });
   log("info", "Daemon has completed initialization");
-  const api = await serveApi(engine, parts.containerApi(engine));
+  const idleness = new Idleness();
+  const api = await serveApi(engine, parts.containerApi(engine), () => idleness.touch());
+  idleness.touch();
   for (const where of api.addresses) log("info", `API listen on ${where}`);
   notifySystemd("READY=1");
   return { engine, api, containerd, networks };

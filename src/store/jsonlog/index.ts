@@ -1,2 +1,3 @@
-export { type LogLine, type ReadLogOptions, readLog, readLogBatches } from "./reader.ts";
+export { LogBatch, type LogLine } from "./batch.ts";
+export { type ReadLogOptions, readLog, readLogBatches } from "./reader.ts";
 export { JsonLog, type JsonLogOptions, type LogStream } from "./writer.ts";

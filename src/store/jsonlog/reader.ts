@@ -1,8 +1,8 @@
 // Reading a json-file log: from the start or the last N lines, between two times, following it across rotations.
 import { closeSync, existsSync, fstatSync, readSync, statSync, watch } from "node:fs";
 import { dirname } from "node:path";
+import { LogBatch, type LogFilter, type LogLine } from "./batch.ts";
 import { fileCount, rotatedName, tailPosition, tryOpen } from "./tail.ts";
-import type { LogStream } from "./writer.ts";
 
 export interface ReadLogOptions {
   /** Only the last so many lines (counted before the other conditions); all by default. */
@@ -20,20 +20,10 @@ export interface ReadLogOptions {
   ended?: AbortSignal;
 }
 
-export interface LogLine {
-  stream: LogStream;
-  /** As written: RFC3339Nano. */
-  time: string;
-  /** The bytes, with their newline where the line had one. */
-  line: Uint8Array;
-}
-
 const CHUNK = 256 * 1024;
 /** A file change is told by inotify; this is for what it cannot tell (rotation, a lost event). */
 const POLL = 500;
 const NEWLINE = 10;
-const encoder = new TextEncoder();
-const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Comparable form of an RFC 3339 UTC time: the fraction padded to nine digits. */
 function comparable(time: string): string {
@@ -41,48 +31,20 @@ function comparable(time: string): string {
   return `${second ?? time}.${fraction.padEnd(9, "0").slice(0, 9)}`;
 }
 
-type Filter = (entry: { stream: string; time: string }) => "take" | "skip" | "end";
-
-function filterOf({ stdout = true, stderr = true, since, until }: ReadLogOptions): Filter {
+function filterOf({ stdout = true, stderr = true, since, until }: ReadLogOptions): LogFilter {
   const from = since === undefined ? undefined : comparable(since);
   const to = until === undefined ? undefined : comparable(until);
-  return ({ stream, time }) => {
-    if (from !== undefined && comparable(time) < from) return "skip";
-    if (to !== undefined && comparable(time) > to) return "end";
+  return (stream, time) => {
+    if (from !== undefined && comparable(time()) < from) return "skip";
+    if (to !== undefined && comparable(time()) > to) return "end";
     return (stream === "stdout" ? stdout : stderr) ? "take" : "skip";
   };
-}
-
-/** One line of the file; undefined for what is none (cut short by a crash, or foreign). */
-function parse(text: string): { log: string; stream: string; time: string } | undefined {
-  try {
-    const entry = JSON.parse(text) as { log?: unknown; stream?: unknown; time?: unknown };
-    if (typeof entry?.log !== "string" || typeof entry.time !== "string") return undefined;
-    return { log: entry.log, stream: entry.stream === "stderr" ? "stderr" : "stdout", time: entry.time };
-  } catch {
-    return undefined;
-  }
-}
-
-/** Those of the texts that are entries wanted; `ended` when one lies past `until`. */
-function select(texts: readonly string[], filter: Filter): { batch: LogLine[]; ended: boolean } {
-  const batch: LogLine[] = [];
-  for (const text of texts) {
-    const entry = parse(text);
-    if (!entry) continue;
-    const verdict = filter(entry);
-    if (verdict === "end") return { batch, ended: true };
-    if (verdict === "take")
-      batch.push({ stream: entry.stream as LogStream, time: entry.time, line: encoder.encode(entry.log) });
-  }
-  return { batch, ended: false };
 }
 
 /** Reads whole lines of one open file, as far as it reaches now; called again, what has been added. */
 class FileLines {
   #offset: number;
   #rest: Uint8Array = new Uint8Array();
-  #buffer = new Uint8Array(CHUNK);
 
   constructor(
     readonly fd: number,
@@ -91,21 +53,21 @@ class FileLines {
     this.#offset = offset;
   }
 
-  /** The next lines' text, or undefined at the (present) end. */
-  next(): string[] | undefined {
-    const got = readSync(this.fd, this.#buffer, 0, CHUNK, this.#offset);
+  /** The next whole lines' bytes, newly made, or undefined at the (present) end. */
+  next(): Uint8Array | undefined {
+    const held = this.#rest.length;
+    // No more than there is: a follower looks at every line that is written.
+    const there = fstatSync(this.fd).size - this.#offset;
+    if (there <= 0) return undefined;
+    const bytes = new Uint8Array(held + Math.min(CHUNK, there));
+    const got = readSync(this.fd, bytes, held, bytes.length - held, this.#offset);
     if (got === 0) return undefined;
     this.#offset += got;
-    let bytes = this.#buffer.subarray(0, got);
-    const end = bytes.lastIndexOf(NEWLINE) + 1;
-    if (end === 0) {
-      this.#rest = concat(this.#rest, bytes);
-      return [];
-    }
-    const rest = bytes.slice(end);
-    bytes = this.#rest.length > 0 ? concat(this.#rest, bytes.subarray(0, end)) : bytes.subarray(0, end);
-    this.#rest = rest;
-    return utf8.decode(bytes.subarray(0, -1)).split("\n");
+    bytes.set(this.#rest);
+    const whole = bytes.subarray(0, held + got);
+    const end = whole.lastIndexOf(NEWLINE) + 1;
+    this.#rest = whole.slice(end);
+    return whole.subarray(0, end);
   }
 
   /** The file was cut to less than was read (somebody emptied it): begin again. */
@@ -119,13 +81,6 @@ class FileLines {
   close(): void {
     closeSync(this.fd);
   }
-}
-
-function concat(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
-  const both = new Uint8Array(a.length + b.length);
-  both.set(a);
-  both.set(b, a.length);
-  return both;
 }
 
 /** Tells when a file may have changed since the last look. */
@@ -200,7 +155,7 @@ function successor(path: string, fd: number): number | undefined {
  * The log's lines in batches: what one read of the file gave. Ends at the end of the log unless `follow`; a log that does
  * not exist (yet) has no lines. Half-written lines are waited for, damaged ones left out.
  */
-export async function* readLogBatches(path: string, options: ReadLogOptions = {}): AsyncGenerator<LogLine[]> {
+export async function* readLogBatches(path: string, options: ReadLogOptions = {}): AsyncGenerator<LogBatch> {
   const { tail, follow = false, signal } = options;
   const filter = filterOf(options);
   const wakers = [signal, options.ended].filter((candidate) => candidate !== undefined);
@@ -223,17 +178,20 @@ export async function* readLogBatches(path: string, options: ReadLogOptions = {}
       let next: number | undefined;
       // Asked before the read: what was written until then is in it.
       const complete = options.ended?.aborted === true;
-      const texts = lines?.next();
-      if (lines && !texts) next = successor(path, lines.fd);
-      const { batch, ended } = select(texts ?? [], filter);
-      if (batch.length > 0) yield batch;
-      if (ended) return;
+      const bytes = lines?.next();
+      if (lines && !bytes) next = successor(path, lines.fd);
+      if (bytes) {
+        const batch = new LogBatch(bytes, filter);
+        const { ended } = batch;
+        if (batch.count > 0) yield batch;
+        if (ended) return;
+      }
       if (next !== undefined) {
         // What was written between our read and the rotation; a writer that has rotated writes there no more.
         for (let more = lines?.next(); more; more = lines?.next()) {
-          const { batch: late, ended: last } = select(more, filter);
-          if (late.length > 0) yield late;
-          if (last) {
+          const late = new LogBatch(more, filter);
+          if (late.count > 0) yield late;
+          if (late.ended) {
             closeSync(next);
             return;
           }
@@ -246,7 +204,7 @@ export async function* readLogBatches(path: string, options: ReadLogOptions = {}
         lines = new FileLines(next, 0);
         continue;
       }
-      if (texts) continue;
+      if (bytes) continue;
       lines?.rewindIfCut();
       if (!changes || complete || Date.now() > over) return;
       await changes.next(wake);
@@ -264,5 +222,5 @@ export async function* readLogBatches(path: string, options: ReadLogOptions = {}
 
 /** The log's lines one by one. See `readLogBatches`, which is cheaper for many. */
 export async function* readLog(path: string, options: ReadLogOptions = {}): AsyncGenerator<LogLine> {
-  for await (const batch of readLogBatches(path, options)) yield* batch;
+  for await (const batch of readLogBatches(path, options)) yield* batch.lines();
 }

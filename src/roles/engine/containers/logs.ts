@@ -1,7 +1,7 @@
 // GET /containers/{id}/logs: the json-file log as the client wants it.
-import { type LogLine, readLogBatches } from "../../../store/jsonlog/index.ts";
+import { type LogBatch, readLogBatches } from "../../../store/jsonlog/index.ts";
 import { badRequest, notImplemented } from "../errors.ts";
-import { frame } from "../streams/frame.ts";
+import { FRAME_HEADER, writeFrameHeader } from "../streams/frame.ts";
 import type { Container } from "./container.ts";
 import { goTime } from "./time.ts";
 
@@ -66,13 +66,26 @@ export function logDetails(container: Container): string {
     .join(",");
 }
 
-function render(lines: readonly LogLine[], raw: boolean, timestamps: boolean, details?: string): Uint8Array {
-  const parts = lines.map(({ stream, time, line }) => {
-    const prefix = `${timestamps ? `${fixedTime(time)} ` : ""}${details === undefined ? "" : `${details} `}`;
-    const bytes = prefix === "" ? line : Buffer.concat([Buffer.from(prefix), line]);
-    return raw ? bytes : frame(stream, bytes);
-  });
-  return Buffer.concat(parts);
+/** A batch as it is sent: raw, or a frame a line (clients that read frame by frame show lines). */
+function render(batch: LogBatch, raw: boolean, timestamps: boolean, details?: string): Uint8Array {
+  if (!timestamps && details === undefined) return batch.pack(raw ? undefined : writeFrameHeader);
+  const room = raw ? 0 : FRAME_HEADER;
+  const texts = Array.from({ length: batch.count }, (_, i) => batch.text(i));
+  const after = details === undefined ? "" : `${details} `;
+  const prefixes = texts.map((_, i) =>
+    Buffer.from(`${timestamps ? `${fixedTime(batch.time(i))} ` : ""}${after}`),
+  );
+  const size = texts.reduce((sum, text, i) => sum + room + prefixes[i]!.length + text.length, 0);
+  const whole = new Uint8Array(size);
+  let at = 0;
+  for (const [i, text] of texts.entries()) {
+    const prefix = prefixes[i]!;
+    if (!raw) writeFrameHeader(whole, at, batch.stream(i), prefix.length + text.length);
+    whole.set(prefix, at + room);
+    whole.set(text, at + room + prefix.length);
+    at += room + prefix.length + text.length;
+  }
+  return whole;
 }
 
 /** Checks the request. ApiError 400, or 501 for a container without a readable log. */
@@ -112,5 +125,5 @@ export async function writeLogs(
     ended: ended.signal,
   });
   const details = request.details ? logDetails(container) : undefined;
-  for await (const lines of batches) await write(render(lines, raw, request.timestamps, details));
+  for await (const batch of batches) await write(render(batch, raw, request.timestamps, details));
 }

@@ -32,8 +32,15 @@ export function engineApp(engine: Engine, containers: ContainerApi): Hono<RouteE
   ]);
 }
 
-/** Opens the listeners. Throws when an address cannot be had. */
-export async function serveApi(engine: Engine, containers: ContainerApi): Promise<Listeners> {
+/** Opens the listeners. `onWork` is told of every request and of every connection's end. Throws when an address cannot be had. */
+export async function serveApi(
+  engine: Engine,
+  containers: ContainerApi,
+  onWork: () => void = () => {},
+): Promise<Listeners> {
   const http = createHttpServer(engine, engineApp(engine, containers), containers.hijacks);
+  http.on("request", onWork);
+  http.on("upgrade", onWork);
+  http.on("connection", (socket) => socket.once("close", onWork));
   return openListeners(engine.config, http);
 }
