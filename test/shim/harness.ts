@@ -65,11 +65,16 @@ export async function until<T>(
   }
 }
 
+export interface ToldEvent {
+  topic: string;
+  event: Record<string, unknown>;
+}
+
 /** A directory of its own with an events server, as one containerd has. */
 export class Host {
   readonly directory = mkdtempSync(join(tmpdir(), "shim-"));
   readonly address = join(this.directory, "c.sock");
-  readonly events: { topic: string; event: Record<string, unknown> }[] = [];
+  readonly #events: ToldEvent[] = [];
   readonly namespace = "test";
   #server: TtrpcServer | undefined;
   #shims: Shim[] = [];
@@ -78,12 +83,17 @@ export class Host {
     this.listen();
   }
 
+  /** Every event that has been told, in order. */
+  get events(): readonly ToldEvent[] {
+    return this.#events;
+  }
+
   listen(): void {
     rmSync(`${this.address}.ttrpc`, { force: true });
     this.#server = new TtrpcServer().register(Events, {
       forward: ({ envelope }) => {
         const type = TOPICS[envelope!.topic as Topic];
-        this.events.push({ topic: envelope!.topic, event: decode(type, envelope!.event!.value) as never });
+        this.#events.push({ topic: envelope!.topic, event: decode(type, envelope!.event!.value) as never });
         return {};
       },
     });

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { cannot, Host, type Shim, until, writeFifo } from "./harness.ts";
+import { MortalHost } from "./mortal-host.ts";
 import { cycles } from "./sleep-cycles.ts";
 
 const asleep = (pid: number) => readlinkSync(`/proc/${pid}/exe`).startsWith("/memfd:bunker-shim");
@@ -164,7 +165,15 @@ describe.skipIf(cannot !== undefined)(`the sleeping shim${cannot ? ` (${cannot})
   }, 30_000);
 
   test("a hundred cycles under kills, bursts and connects lose nothing", async () => {
-    const { woken } = await cycles(host, 100);
+    const mortal = await MortalHost.make();
+    let woken = 0;
+    const more = { host: mortal, killDaemon: () => mortal.killDaemon(), onWake: () => woken++ };
+    try {
+      await cycles({ ...more, rounds: 80, seed: Date.now() });
+      await cycles({ ...more, rounds: 20, seed: Date.now() + 1, killShim: true });
+    } finally {
+      await mortal.close();
+    }
     expect(woken).toBeGreaterThan(50);
   }, 120_000);
 });
