@@ -72,6 +72,11 @@ export function write(fd: FdLike, bytes: Uint8Array): number {
   return syscall("write", undefined, fdNumber(fd), bytes, bytes.byteLength);
 }
 
+/** write(2) until all of `bytes` is written. */
+export function writeAll(fd: FdLike, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length; ) at += write(fd, at === 0 ? bytes : bytes.subarray(at));
+}
+
 export function mkdirat(dir: FdLike, path: string, mode: number): void {
   syscall("mkdirat", path, fdNumber(dir), cstr(path), mode);
 }

@@ -13,9 +13,9 @@ import {
 } from "./constants/fcntl.ts";
 import { isErrno } from "./errno.ts";
 import type { FdLike } from "./fd.ts";
-import { mkdirat, open, read, unlinkat, write } from "./file.ts";
+import { mkdirat, open, read, unlinkat, writeAll } from "./file.ts";
 import { cstr, rawSyscall, syscall } from "./libc.ts";
-import { namesIn, removeTree, toByteName } from "./tree.ts";
+import { type FileStat, namesIn, removeTree, statAt, toByteName } from "./tree.ts";
 
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
@@ -64,8 +64,7 @@ export function writeText(
   options: { mode?: number; append?: boolean } = {},
 ): void {
   using file = open(path, O_WRONLY | O_CREAT | (options.append ? O_APPEND : O_TRUNC), options.mode ?? 0o666);
-  const bytes = typeof text === "string" ? encoder.encode(text) : text;
-  for (let at = 0; at < bytes.length; ) at += write(file, bytes.subarray(at));
+  writeAll(file, typeof text === "string" ? encoder.encode(text) : text);
 }
 
 /** Whether something is there; links are followed. */
@@ -120,6 +119,21 @@ export function makeDirectories(path: string, mode: number): boolean {
     makeDirectories(parentOf(path), mode);
     return makeDirectory(path, mode);
   }
+}
+
+/** Removes a file; fine when it is not there. */
+export function removeFile(path: string): void {
+  try {
+    unlinkat(AT_FDCWD, path);
+  } catch (error) {
+    if (!isErrno(error, "ENOENT", "ENOTDIR")) throw error;
+  }
+}
+
+/** Type (S_IFREG …), permissions and size of what is at a path, links followed. Throws SyscallError when nothing is. */
+export function statOf(path: string): FileStat {
+  using file = open(path, O_PATH);
+  return statAt(file, "")!;
 }
 
 export function removeDirectory(path: string): void {

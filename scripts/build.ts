@@ -1,4 +1,4 @@
-// npm run build [-- --target linux-x64|linux-x64-musl|linux-arm64|linux-arm64-musl] [-- --outfile PATH]
+// npm run build [-- --target linux-x64|linux-x64-musl|linux-arm64|linux-arm64-musl] [-- --outfile PATH] [-- --release VERSION]
 // One executable. Why these flags: docs/ARCHITECTURE.md, "The binary".
 import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -11,7 +11,12 @@ const root = dirname(import.meta.dir);
 const TARGETS = ["linux-x64", "linux-x64-musl", "linux-arm64", "linux-arm64-musl"] as const;
 
 const { values } = parseArgs({
-  options: { target: { type: "string", default: "linux-x64" }, outfile: { type: "string" } },
+  options: {
+    target: { type: "string", default: "linux-x64" },
+    outfile: { type: "string" },
+    // Instead of package.json's.
+    release: { type: "string" },
+  },
 });
 const target = values.target;
 if (!(TARGETS as readonly string[]).includes(target)) {
@@ -48,6 +53,7 @@ const build = Bun.spawnSync(
     "--no-compile-autoload-tsconfig",
     "--no-compile-autoload-package-json",
     `--define=BUNKER_COMMIT=${JSON.stringify(gitCommit())}`,
+    ...(values.release === undefined ? [] : [`--define=BUNKER_RELEASE=${JSON.stringify(values.release)}`]),
     join(root, "src", "main.ts"),
     // What runs on threads of its own: found below /$bunfs/root under its path below src/.
     join(root, "src", "roles", "containerd", "unpack", "worker.ts"),

@@ -1,9 +1,10 @@
 // What this binary is. The build replaces the two constants (scripts/build.ts).
 declare const BUNKER_COMMIT: string | undefined;
+declare const BUNKER_RELEASE: string | undefined;
 
 import packageJson from "../package.json" with { type: "json" };
 
-export const version: string = packageJson.version;
+export const version: string = typeof BUNKER_RELEASE === "string" ? BUNKER_RELEASE : packageJson.version;
 /** Git commit of the build; "unknown" when run from a checkout. */
 export const commit: string = typeof BUNKER_COMMIT === "string" ? BUNKER_COMMIT : "unknown";
 

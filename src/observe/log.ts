@@ -5,9 +5,17 @@ const RANK: Readonly<Record<Level, number>> = { debug: 0, info: 1, warning: 2, e
 
 let threshold = RANK.info;
 let format: "text" | "json" = "text";
+let write = (text: string): void => {
+  process.stderr.write(text);
+};
 
-/** Sets the lowest level that is written and the format. */
-export function configureLog(options: { level?: Level; format?: "text" | "json" }): void {
+/** Sets the lowest level that is written, the format, and what writes (process.stderr by default). */
+export function configureLog(options: {
+  level?: Level;
+  format?: "text" | "json";
+  write?: (text: string) => void;
+}): void {
+  if (options.write) write = options.write;
   if (options.level) threshold = RANK[options.level];
   if (options.format) format = options.format;
 }
@@ -34,5 +42,5 @@ export function log(level: Level, message: string, fields: Record<string, unknow
       : `time=${quote(time)} level=${level} msg=${JSON.stringify(message)}${Object.entries(fields)
           .map(([k, v]) => ` ${k}=${quote(v)}`)
           .join("")}`;
-  process.stderr.write(`${line}\n`);
+  write(`${line}\n`);
 }

@@ -1,30 +1,19 @@
 // Durable whole-file writes: after a crash at any instruction the old content or the new one is there, never a mixture.
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  unlinkSync,
-  writeSync,
-} from "node:fs";
-import { basename, dirname, join } from "node:path";
+// Without node:fs: a shim writes so, and each one would pay half a megabyte for it.
+import { AT_FDCWD, O_CREAT, O_EXCL, O_RDONLY, O_WRONLY } from "../../ffi/constants/fcntl.ts";
+import { fsync, open, unlinkat, writeAll } from "../../ffi/file.ts";
+import { makeDirectories, nameOf, namesAt, parentOf, removeFile, rename } from "../../ffi/path.ts";
 
 let serial = 0;
 
 function temporary(path: string): string {
-  return join(dirname(path), `.${basename(path)}.${process.pid}.${serial++}.tmp`);
+  return `${parentOf(path)}/.${nameOf(path)}.${process.pid}.${serial++}.tmp`;
 }
 
 /** Flushes a directory's entries (renames, creations, unlinks) to disk. */
 export function syncDirectory(path: string): void {
-  const fd = openSync(path, "r");
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
+  using fd = open(path, O_RDONLY);
+  fsync(fd);
 }
 
 /**
@@ -38,29 +27,26 @@ export function writeAtomic(
 ): void {
   const { mode = 0o600, durable = true } = options;
   const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
-  mkdirSync(dirname(path), { recursive: true, mode: 0o711 });
+  makeDirectories(parentOf(path), 0o711);
   const aside = temporary(path);
-  const fd = openSync(aside, "wx", mode);
+  using fd = open(aside, O_WRONLY | O_CREAT | O_EXCL, mode);
   try {
-    try {
-      for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
-      if (durable) fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
-    renameSync(aside, path);
+    writeAll(fd, bytes);
+    if (durable) fsync(fd);
+    fd.close();
+    rename(aside, path);
   } catch (error) {
     try {
-      unlinkSync(aside);
+      removeFile(aside);
     } catch {}
     throw error;
   }
-  if (durable) syncDirectory(dirname(path));
+  if (durable) syncDirectory(parentOf(path));
 }
 
 /** Removes what a killed `writeAtomic` left in a directory. Call it before anything writes there. */
 export function sweepTemporaries(directory: string): void {
-  for (const name of readdirSync(directory)) {
-    if (name.startsWith(".") && name.endsWith(".tmp")) unlinkSync(join(directory, name));
+  for (const name of namesAt(directory) ?? []) {
+    if (name.startsWith(".") && name.endsWith(".tmp")) unlinkat(AT_FDCWD, `${directory}/${name}`);
   }
 }

@@ -19,6 +19,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mkfifo } from "../../ffi/fifo.ts";
+import { BootstrapResult } from "../../src/roles/shim/bootstrap.ts";
 import { childEnvironment, selfCommand } from "../../src/self.ts";
 import { TtrpcClient } from "../../src/wire/ttrpc/client.ts";
 import { decode, encode } from "../../src/wire/ttrpc/codec.ts";
@@ -44,10 +45,15 @@ function busybox(): string | undefined {
   return path ?? undefined;
 }
 
-/** The shim: this checkout's, or that of the executable that BUNKER_BINARY names. */
-function shimProgram(): { cmd: string[]; argv0: string } {
-  const binary = process.env["BUNKER_BINARY"];
+/** containerd's own shim; undefined where it is not installed. */
+export const realShim = Bun.which("containerd-shim-runc-v2") ?? undefined;
+
+/** The shim: the one asked for, this checkout's, or that of the executable that BUNKER_BINARY names. */
+function shimProgram(asked: BundleOptions["program"]): { cmd: string[]; argv0: string } {
   const name = "containerd-shim-bunker-v2";
+  // A checkout's command is bun with a source file.
+  if (asked) return { cmd: [...asked], argv0: asked[0] === realShim ? realShim! : asked[1] ? "bun" : name };
+  const binary = process.env["BUNKER_BINARY"];
   return binary ? { cmd: [binary], argv0: name } : selfCommand(name);
 }
 
@@ -133,6 +139,8 @@ export interface BundleOptions {
   ioUid?: number;
   /** Runtime binary; real runc by default. "": our own. */
   binary?: string;
+  /** The shim's command; ours by default. */
+  program?: readonly string[];
 }
 
 /** A root file system of busybox at `<directory>/rootfs`. */
@@ -215,6 +223,8 @@ export class Shim {
   client!: TtrpcClient;
   task!: Caller<typeof TaskV2>;
   pid = 0;
+  /** What `start` wrote. */
+  bytes: Uint8Array = new Uint8Array();
   answer = "";
 
   constructor(
@@ -227,15 +237,26 @@ export class Shim {
     rootfsOf(this.bundle);
     writeFileSync(join(this.bundle, "config.json"), JSON.stringify(ociSpec(id, options)));
     for (const name of ["stdin", "stdout", "stderr"]) mkfifo(this.fifo(name));
+    // containerd's shim waits for a reader of its log.
+    if (options.program?.[0] === realShim) {
+      mkfifo(join(this.bundle, "log"));
+      this.#log = openSync(join(this.bundle, "log"), constants.O_RDWR | constants.O_NONBLOCK);
+    }
   }
+  #log = -1;
 
   fifo(name: string, process = "init"): string {
     return join(this.bundle, `${process}-${name}`);
   }
 
   /** Runs one of the shim's actions; returns its exit code, stdout and stderr. */
-  async action(action: string, environment: Record<string, string> = {}, extra: string[] = []) {
-    const { cmd, argv0 } = shimProgram();
+  async action(
+    action: string,
+    environment: Record<string, string> = {},
+    extra: string[] = [],
+    stdin?: Uint8Array,
+  ) {
+    const { cmd, argv0 } = shimProgram(this.options.program);
     const child = Bun.spawn(
       [
         ...cmd,
@@ -256,16 +277,21 @@ export class Shim {
         argv0,
         cwd: this.bundle,
         env: childEnvironment({ TTRPC_ADDRESS: `${this.host.address}.ttrpc`, ...environment }),
-        stdio: ["ignore", "pipe", "pipe"],
+        stdio: [stdin ?? "ignore", "pipe", "pipe"],
       },
     );
     const [stdout, stderr] = await Promise.all([child.stdout.bytes(), child.stderr.text()]);
     return { code: await child.exited, stdout, stderr };
   }
 
-  async start(version: 2 | 3 = 2, environment: Record<string, string> = {}): Promise<this> {
-    const { code, stdout, stderr } = await this.action("start", environment);
+  async start(
+    version: 2 | 3 = 2,
+    environment: Record<string, string> = {},
+    stdin?: Uint8Array,
+  ): Promise<this> {
+    const { code, stdout, stderr } = await this.action("start", environment, [], stdin);
     if (code !== 0) throw new Error(`start: ${code} ${stderr}`);
+    this.bytes = stdout;
     this.answer = new TextDecoder().decode(stdout);
     await this.connect(version);
     return this;
@@ -273,6 +299,7 @@ export class Shim {
 
   /** Where it listens, whichever way it said so. */
   get socket(): string {
+    if (this.answer.includes("\u0012")) return decode(BootstrapResult, this.bytes).address;
     return this.answer.startsWith("{")
       ? (JSON.parse(this.answer) as { address: string }).address
       : this.answer;
@@ -288,6 +315,8 @@ export class Shim {
     streams: {
       stdin?: boolean;
       terminal?: boolean;
+      /** Instead of the FIFO, for both streams. */
+      uri?: string;
       mounts?: { type: string; source: string; options: string[] }[];
     } = {},
   ) {
@@ -298,8 +327,8 @@ export class Shim {
       terminal,
       rootfs: streams.mounts,
       stdin: streams.stdin || this.options.stdin ? this.fifo("stdin") : "",
-      stdout: this.fifo("stdout"),
-      stderr: terminal ? "" : this.fifo("stderr"),
+      stdout: streams.uri ?? this.fifo("stdout"),
+      stderr: terminal ? "" : (streams.uri ?? this.fifo("stderr")),
       options: {
         typeUrl: RuncOptions.name,
         value: encode(RuncOptions, { binaryName: this.options.binary ?? runc!, ioUid: this.options.ioUid }),
@@ -347,6 +376,7 @@ export class Shim {
       );
     }
     await this.action("delete");
+    if (this.#log >= 0) closeSync(this.#log);
   }
 }
 

@@ -38,7 +38,11 @@ export class MortalHost extends Host {
       got = readSync(this.#fd, more, 0, more.length, this.#read);
       const whole = more.subarray(0, got).lastIndexOf(10) + 1;
       if (whole === 0) break;
-      for (const line of more.subarray(0, whole - 1).toString().split("\n")) this.#told.push(JSON.parse(line));
+      for (const line of more
+        .subarray(0, whole - 1)
+        .toString()
+        .split("\n"))
+        this.#told.push(JSON.parse(line));
       this.#read += whole;
     }
     return this.#told;

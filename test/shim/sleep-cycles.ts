@@ -164,7 +164,9 @@ async function killed(shim: Shim, init: number, say: string): Promise<void> {
 async function allTold(host: Host, id: string, say: string): Promise<void> {
   const mine = () => host.events.filter(({ event }) => event["containerId"] === id);
   await until(`${say}: the last event`, () => mine().at(-1)?.topic === "/tasks/delete");
-  const once = [...new Set(mine().map(({ topic, event }) => `${topic} ${event["execId"] || event["id"] || ""}`))];
+  const once = [
+    ...new Set(mine().map(({ topic, event }) => `${topic} ${event["execId"] || event["id"] || ""}`)),
+  ];
   const of = (topic: string) =>
     once.filter((each) => each.startsWith(`${topic} `)).map((each) => each.slice(topic.length + 1));
   if (once[0] !== "/tasks/create " || once[1] !== "/tasks/start ")

@@ -1,7 +1,16 @@
 // The sleeping shim: an idle one becomes the waiting ELF by execve and is itself again for whatever comes; nothing is lost.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readFileSync, readlinkSync } from "node:fs";
+import {
+  copyFileSync,
+  linkSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
+import { selfCommand } from "../../src/self.ts";
 import { cannot, Host, type Shim, until, writeFifo } from "./harness.ts";
 import { MortalHost } from "./mortal-host.ts";
 import { cycles } from "./sleep-cycles.ts";
@@ -162,6 +171,93 @@ describe.skipIf(cannot !== undefined)(`the sleeping shim${cannot ? ` (${cannot})
     expect((await shim.task.wait({ id: "oom" })).exitStatus).toBe(3);
     await shim.task.delete({ id: "oom" });
     out.close();
+  }, 30_000);
+
+  describe("an executable that is not where it was", () => {
+    /** A name of the running bun of its own, which can be taken away. */
+    const program = (name: string) => {
+      const path = join(host.directory, name);
+      try {
+        linkSync(process.execPath, path);
+      } catch {
+        copyFileSync(process.execPath, path); // on another file system
+      }
+      return path;
+    };
+
+    for (const { what, replace } of [
+      { what: "taken away", replace: (path: string) => unlinkSync(path) },
+      {
+        what: "replaced by what the kernel does not execute",
+        replace: (path: string) => {
+          unlinkSync(path);
+          writeFileSync(path, "not a program\n", { mode: 0o755 });
+        },
+      },
+    ])
+      test(`${what}: the shim wakes as what it was, execs, kills and deletes`, async () => {
+        const path = program(what.replaceAll(" ", "-"));
+        const { cmd } = selfCommand("containerd-shim-bunker-v2");
+        const id = `path-${what.split(" ")[0]}`;
+        const shim = await running(id, { program: [path, ...cmd.slice(1)], args: ["/bin/sleep", "1000"] });
+        const out = shim.reader("stdout");
+        await shim.create();
+        await shim.task.start({ id });
+        const waiting = shim.task.wait({ id });
+        await sleeps(shim);
+        replace(path);
+        for (let round = 0; round < 2; round++) {
+          const execId = `e${round}`;
+          await shim.exec(execId, ["/bin/sh", "-c", "exit 3"]);
+          const streams = [shim.reader("stdout", execId), shim.reader("stderr", execId)];
+          await shim.task.start({ id, execId });
+          expect((await shim.task.wait({ id, execId })).exitStatus).toBe(3);
+          await shim.task.delete({ id, execId });
+          for (const each of streams) each.close();
+          await sleeps(shim);
+        }
+        await shim.task.kill({ id, signal: 9 });
+        expect((await waiting).exitStatus).toBe(137);
+        await shim.task.delete({ id });
+        await shim.task.shutdown({ id });
+        out.close();
+        rmSync(path, { force: true });
+        program(what.replaceAll(" ", "-")); // for the end of the host
+      }, 30_000);
+  });
+
+  test("when it cannot become the waiting program it stays awake, with all it had", async () => {
+    const id = "sleepless";
+    const shim = await host
+      .shim(id, { binary: "", args: ["/bin/cat"], stdin: true })
+      .start(3, { BUNKER_SHIM_IDLE: "500" });
+    const out = shim.reader("stdout");
+    await shim.create();
+    await shim.task.start({ id });
+    const waiting = shim.task.wait({ id });
+    const limit = (files: string) =>
+      Bun.spawnSync(["prlimit", "--pid", String(shim.pid), `--nofile=${files}:65536`]);
+    // No descriptor can be made, and so no program in memory.
+    limit("3");
+    expect(asleep(shim.pid)).toBe(false);
+    const before = lookups();
+    await until("some tries", () => lookups() > before + 3);
+    expect(asleep(shim.pid)).toBe(false);
+    expect((await shim.task.state({ id })).pid).toBeGreaterThan(0);
+    writeFifo(shim.fifo("stdin"), "through\n");
+    await out.includes("through\n");
+    limit("1024");
+    await sleeps(shim);
+    await shim.task.closeIO({ id, stdin: true });
+    expect((await waiting).exitStatus).toBe(0);
+    await shim.task.delete({ id });
+    out.close();
+
+    /** How often the shim was scheduled of its own: it wakes for its next try to sleep. */
+    function lookups(): number {
+      const status = readFileSync(`/proc/${shim.pid}/status`, "utf8");
+      return Number(/^voluntary_ctxt_switches:\s+(\d+)$/m.exec(status)![1]);
+    }
   }, 30_000);
 
   test("a hundred cycles under kills, bursts and connects lose nothing", async () => {

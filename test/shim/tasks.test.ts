@@ -261,7 +261,13 @@ for (const { name, runtime, cannot: reason } of shims) {
           !existsSync(`/proc/${shimPid}`) || readFileSync(`/proc/${shimPid}/stat`, "utf8").includes(") Z "),
       );
       daemon.open();
-      expect(await daemon.tasks.list("ns")).toEqual([]);
+      const { tasks } = daemon;
+      expect(await tasks.list("ns")).toMatchObject([
+        { containerId: "lost", status: "STOPPED", exitStatus: 137 },
+      ]);
+      expect(await tasks.wait("ns", "lost")).toMatchObject({ exitStatus: 137 });
+      expect(await tasks.delete("ns", "lost")).toMatchObject({ pid, exitStatus: 137 });
+      expect(await tasks.list("ns")).toEqual([]);
       await until("events", () => daemon.topics("lost").includes("/tasks/delete"));
     }, 60_000);
 

@@ -1,6 +1,5 @@
 // Reading a container's cgroup, v1, v2 or both (hybrid). man 7 cgroups.
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { kindOf, namesAt, readText } from "../../../ffi/path.ts";
 
 export interface Cgroup {
   /** v1: controller → directory. Empty on a pure v2 host. */
@@ -9,7 +8,7 @@ export interface Cgroup {
   v2: string | undefined;
 }
 
-interface Hierarchy {
+export interface Hierarchy {
   mountPoint: string;
   /** What of the hierarchy is mounted there. */
   root: string;
@@ -17,9 +16,10 @@ interface Hierarchy {
   controllers: readonly string[] | undefined;
 }
 
-function hierarchies(): Hierarchy[] {
+/** The mounted cgroup hierarchies. */
+export function hierarchies(): Hierarchy[] {
   const found: Hierarchy[] = [];
-  for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n")) {
+  for (const line of readText("/proc/self/mountinfo").split("\n")) {
     const [left, right] = line.split(" - ");
     if (!left || !right) continue;
     const [, , , root, mountPoint] = left.split(" ");
@@ -35,7 +35,7 @@ function hierarchies(): Hierarchy[] {
 export function cgroupOf(pid: number): Cgroup | undefined {
   let text: string;
   try {
-    text = readFileSync(`/proc/${pid}/cgroup`, "utf8");
+    text = readText(`/proc/${pid}/cgroup`);
   } catch {
     return undefined;
   }
@@ -46,7 +46,10 @@ export function cgroupOf(pid: number): Cgroup | undefined {
     const [, names, ...rest] = line.split(":");
     const path = rest.join(":");
     const below = (mount: Hierarchy) =>
-      join(mount.mountPoint, mount.root === "/" ? path : path.slice(mount.root.length));
+      `${mount.mountPoint}/${mount.root === "/" ? path : path.slice(mount.root.length)}`.replaceAll(
+        /\/+/g,
+        "/",
+      );
     if (names === "") {
       const mount = mounts.find(({ controllers }) => controllers === undefined);
       if (mount) v2 = below(mount);
@@ -64,7 +67,7 @@ export function cgroupOf(pid: number): Cgroup | undefined {
 export function read(directory: string | undefined, file: string): string {
   if (!directory) return "";
   try {
-    return readFileSync(join(directory, file), "utf8");
+    return readText(`${directory}/${file}`);
   } catch {
     return "";
   }
@@ -94,8 +97,8 @@ export function processesOf({ v1, v2 }: Cgroup): number[] {
   const walk = (directory: string) => {
     for (const line of read(directory, "cgroup.procs").split("\n")) if (line !== "") pids.push(Number(line));
     try {
-      for (const entry of readdirSync(directory, { withFileTypes: true }))
-        if (entry.isDirectory()) walk(join(directory, entry.name));
+      for (const name of namesAt(directory) ?? [])
+        if (kindOf(`${directory}/${name}`) === "directory") walk(`${directory}/${name}`);
     } catch {
       // It was removed meanwhile, with everything in it.
     }

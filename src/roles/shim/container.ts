@@ -1,26 +1,28 @@
 // The one container of this shim: its init process, its execs, and what each request does to them.
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { makeDirectories, removeFile, writeText } from "../../../ffi/path.ts";
 import { log } from "../../observe/log.ts";
 import { traced } from "../../observe/trace.ts";
 import { JsonLog, type SavedJsonLog } from "../../store/jsonlog/writer.ts";
 import { type AnyValue, type Mount, ServiceError } from "../../wire/containerd/services.ts";
 import { timestamp } from "../../wire/ttrpc/messages/well-known.ts";
-import { type Cgroup, cgroupOf, oomKills } from "./cgroup.ts";
+import { type Cgroup, cgroupOf } from "./cgroup.ts";
+import { Execs, readPid, type SavedExec } from "./execs.ts";
 import { writeExitRecord } from "./exit-record.ts";
 import type { Exit, Exits } from "./exits.ts";
-import { checkIdentifier } from "./identifier.ts";
 import { EXEC, type ExecState, INIT, type InitEvent, type InitState, next } from "./lifecycle.ts";
 import { OciRuntime, RuntimeError } from "./oci.ts";
+import { OomCount } from "./oom.ts";
 import { CLOSE_WAIT, LOG_WAIT, type SavedProcess, ShimProcess } from "./process.ts";
 import type { Publisher } from "./publisher.ts";
 import { mountRootfs, unmountRootfs } from "./rootfs.ts";
+import { said } from "./said.ts";
 import { saveOptions } from "./saved-options.ts";
 import { openJsonLog, readSpec } from "./spec.ts";
 import { type SavedStdio, Stdio, type StdioOptions, type StdioPaths } from "./stdio/stdio.ts";
 
 export interface ContainerOptions {
   id: string;
+  namespace: string;
   bundle: string;
   binary: string;
   root: string;
@@ -35,7 +37,7 @@ export interface ContainerOptions {
 export interface SavedContainer {
   options: ContainerOptions;
   init: SavedProcess<InitState>;
-  execs: (SavedProcess<ExecState> & { spec: AnyValue })[];
+  execs: SavedExec[];
   ownPidNamespace: boolean;
   cgroup?: Cgroup;
   oomKills: number;
@@ -44,18 +46,12 @@ export interface SavedContainer {
 
 const SIGKILL = 9;
 
-/** The runtime's own words, put as containerd's shim puts them. */
-function said(what: string, error: unknown): ServiceError {
-  return new ServiceError("Unknown", `${what}: ${(error as Error).message}`, { cause: error });
-}
-
 export class Container {
   readonly id: string;
   readonly bundle: string;
   readonly init: ShimProcess<InitState>;
-  #oomKills = 0;
-  #execs = new Map<string, ShimProcess<ExecState>>();
-  #execSpecs = new Map<string, AnyValue>();
+  readonly execs: Execs;
+  #oom = new OomCount();
   #runtime: OciRuntime;
   #jsonLog: JsonLog | undefined;
   #ownPidNamespace = true;
@@ -74,21 +70,18 @@ export class Container {
     this.bundle = options.bundle;
     this.init = init;
     this.#runtime = new OciRuntime(options, exits);
+    this.execs = new Execs({ ...options, runtime: this.#runtime, exits, publisher });
   }
 
   /** For another process to go on with; undefined while something is being done to it or its bytes are on their way. */
   save(): SavedContainer | undefined {
     const init = this.init.save();
     if (!init) return undefined;
-    const execs: SavedContainer["execs"] = [];
-    for (const exec of this.#execs.values()) {
-      const saved = exec.save();
-      if (!saved) return undefined;
-      execs.push({ ...saved, spec: this.#execSpecs.get(exec.id)! });
-    }
+    const execs = this.execs.save();
+    if (!execs) return undefined;
     return {
       ...{ options: this.options, init, execs },
-      ...{ ownPidNamespace: this.#ownPidNamespace, oomKills: this.#oomKills },
+      ...{ ownPidNamespace: this.#ownPidNamespace, oomKills: this.#oom.told },
       ...(this.#cgroup && { cgroup: this.#cgroup }),
       ...(this.#jsonLog && { jsonLog: this.#jsonLog.save() }),
     };
@@ -101,17 +94,11 @@ export class Container {
     const container = new Container(options, init.paths, exits, publisher, () => {}, process);
     container.#ownPidNamespace = saved.ownPidNamespace;
     container.#cgroup = saved.cgroup;
-    container.#oomKills = saved.oomKills;
+    container.#oom = new OomCount(saved.oomKills);
     if (saved.jsonLog) container.#jsonLog = JsonLog.restore(saved.jsonLog);
     if (init.stdio) process.stdio = container.#initStdio(init.stdio);
     if (!init.exit) exits.claim(init.pid, (exit) => void container.#initEnded(exit));
-    for (const each of execs) {
-      const exec = ShimProcess.restore(each);
-      container.#execs.set(exec.id, exec);
-      container.#execSpecs.set(exec.id, each.spec);
-      if (each.stdio) exec.stdio = container.#execStdio(exec, each.stdio);
-      if (exec.state === "running") exits.claim(exec.pid, (exit) => void container.#execEnded(exec, exit));
-    }
+    container.execs.restore(execs);
     return container;
   }
 
@@ -123,41 +110,34 @@ export class Container {
       directory: this.bundle,
       socketName: "init-pty",
       owner: this.options.owner,
-    };
-    return new Stdio(options, saved);
-  }
-
-  #execStdio(exec: ShimProcess<ExecState>, saved?: SavedStdio): Stdio {
-    const options: StdioOptions = {
-      ...exec.paths,
-      direct: false,
-      directory: this.bundle,
-      socketName: `${exec.id}-pty`.slice(-90),
-      owner: this.options.owner,
+      id: this.id,
+      namespace: this.options.namespace,
+      exits: this.exits,
     };
     return new Stdio(options, saved);
   }
 
   get #rootfs(): string {
-    return join(this.bundle, "rootfs");
+    return `${this.bundle}/rootfs`;
   }
 
   /** Task.Create: mounts, streams, `runtime create`. On an error nothing is left. */
   async create(rootfs: readonly Mount[]): Promise<void> {
     const spec = readSpec(this.bundle);
     this.#ownPidNamespace = spec.ownPidNamespace;
-    rmSync(join(this.bundle, "exit.json"), { force: true });
+    removeFile(`${this.bundle}/exit.json`);
     saveOptions(this.bundle, this.options);
     mountRootfs(rootfs, this.#rootfs);
     try {
-      mkdirSync(this.options.root, { recursive: true, mode: 0o711 });
+      makeDirectories(this.options.root, 0o711);
       this.#jsonLog = openJsonLog(spec);
       const { init } = this;
       init.stdio = this.#initStdio();
-      const pidFile = join(this.bundle, "init.pid");
-      rmSync(pidFile, { force: true });
+      const pidFile = `${this.bundle}/init.pid`;
+      removeFile(pidFile);
       this.#runtime.forgetLog();
       const { consoleSocket } = init.stdio;
+      await init.stdio.ready();
       await init.exclusively(() =>
         this.exits.during(async () => {
           await traced("shim", "runtime create", this.id, () =>
@@ -176,7 +156,7 @@ export class Container {
               init.stdio!.fds,
             ),
           );
-          init.pid = this.#readPid(pidFile);
+          init.pid = readPid(pidFile);
           this.#cgroup = cgroupOf(init.pid);
           init.stdio!.started();
           // Before the exit is claimed: TaskCreate comes before TaskExit, however short the life.
@@ -193,28 +173,9 @@ export class Container {
     }
   }
 
-  #readPid(path: string): number {
-    const text = readFileSync(path, "utf8");
-    const pid = Number(text);
-    if (!Number.isInteger(pid) || pid <= 0)
-      throw new Error(`${path}: the runtime wrote no pid but ${JSON.stringify(text)}`);
-    return pid;
-  }
-
   /** The exec of that id, or the init process for "". NotFound. */
   process(execId: string): ShimProcess<InitState> | ShimProcess<ExecState> {
-    return execId === "" ? this.init : this.#exec(execId);
-  }
-
-  #exec(execId: string): ShimProcess<ExecState> {
-    const exec = this.#execs.get(execId);
-    if (!exec) throw new ServiceError("NotFound", `process does not exist ${execId}`);
-    return exec;
-  }
-
-  /** Execs by id. */
-  get execs(): ReadonlyMap<string, ShimProcess<ExecState>> {
-    return this.#execs;
+    return execId === "" ? this.init : this.execs.of(execId);
   }
 
   get pausing(): boolean {
@@ -232,7 +193,10 @@ export class Container {
   }
 
   async start(execId: string): Promise<number> {
-    if (execId !== "") return this.#startExec(execId);
+    if (execId !== "")
+      return this.execs.start(execId, () => {
+        next(INIT, this.init.state, "exec");
+      });
     await this.#request("start", async () => {
       this.#runtime.forgetLog();
       try {
@@ -247,61 +211,7 @@ export class Container {
 
   /** Task.Exec: remembers a process to be started. */
   async addExec(execId: string, paths: StdioPaths, spec: AnyValue): Promise<void> {
-    checkIdentifier(execId);
-    await this.#request("exec", async () => {
-      if (this.#execs.has(execId)) throw new ServiceError("AlreadyExists", `id ${execId}`);
-      this.#execs.set(execId, new ShimProcess<ExecState>(execId, paths, "created"));
-      this.#execSpecs.set(execId, spec);
-      this.publisher.publish("/tasks/exec-added", { containerId: this.id, execId });
-    });
-  }
-
-  async #startExec(execId: string): Promise<number> {
-    const exec = this.#exec(execId);
-    return exec.exclusively(() =>
-      this.exits.during(async () => {
-        const after = next(EXEC, exec.state, "start");
-        next(INIT, this.init.state, "exec");
-        const pidFile = join(this.bundle, `${execId}.pid`);
-        const specFile = join(this.bundle, `${execId}-process.json`);
-        exec.stdio = this.#execStdio(exec);
-        try {
-          writeFileSync(specFile, this.#execSpecs.get(execId)!.value, { mode: 0o600 });
-          this.#runtime.forgetLog();
-          const { consoleSocket } = exec.stdio;
-          await traced("shim", "runtime exec", this.id, () =>
-            this.#runtime.run(
-              [
-                "exec",
-                "--process",
-                specFile,
-                "--pid-file",
-                pidFile,
-                "--detach",
-                ...(consoleSocket ? ["--console-socket", consoleSocket] : []),
-                this.id,
-              ],
-              exec.stdio!.fds,
-            ),
-          );
-          exec.pid = this.#readPid(pidFile);
-          exec.stdio.started();
-        } catch (error) {
-          if (exec.pid > 0) process.kill(exec.pid, "SIGKILL");
-          await exec.stdio.close(0);
-          exec.state = "stopped";
-          exec.settle({ exitStatus: 255, exitedAt: performance.timeOrigin + performance.now() });
-          throw said("OCI runtime exec failed", error);
-        } finally {
-          rmSync(specFile, { force: true });
-          rmSync(pidFile, { force: true });
-        }
-        exec.state = after;
-        this.publisher.publish("/tasks/exec-started", { containerId: this.id, execId, pid: exec.pid });
-        this.exits.claim(exec.pid, (exit) => void this.#execEnded(exec, exit));
-        return exec.pid;
-      }),
-    );
+    await this.#request("exec", async () => this.execs.add(execId, paths, spec));
   }
 
   #initEnded(exit: Exit): Promise<void> {
@@ -319,38 +229,21 @@ export class Container {
         await this.#runtime.run(["kill", "--all", this.id, String(SIGKILL)]).catch(() => {});
       this.lookForOom();
       await init.stdio?.exited(LOG_WAIT);
-      this.#publishExit("", init.pid, exit);
+      this.publisher.publish("/tasks/exit", {
+        containerId: this.id,
+        id: this.id,
+        pid: init.pid,
+        exitStatus: exit.exitStatus,
+        exitedAt: timestamp(exit.exitedAt),
+      });
       init.settle(exit);
-    });
-  }
-
-  #execEnded(exec: ShimProcess<ExecState>, exit: Exit): Promise<void> {
-    return exec.exclusively(async () => {
-      exec.state = next(EXEC, exec.state, "exit");
-      // Output is not waited for: a process left in the background may hold it open for ever.
-      void exec.stdio?.exited(0);
-      this.#publishExit(exec.id, exec.pid, exit);
-      exec.settle(exit);
-    });
-  }
-
-  #publishExit(execId: string, pid: number, { exitStatus, exitedAt }: Exit): void {
-    this.publisher.publish("/tasks/exit", {
-      containerId: this.id,
-      id: execId || this.id,
-      pid,
-      exitStatus,
-      exitedAt: timestamp(exitedAt),
     });
   }
 
   /** Tells of processes that the kernel killed for lack of memory since the last look. */
   lookForOom(): void {
     if (!this.#cgroup || this.init.exit) return;
-    const kills = oomKills(this.#cgroup);
-    // A count that goes back is another cgroup of the same name.
-    if (kills > this.#oomKills) this.publisher.publish("/tasks/oom", { containerId: this.id });
-    this.#oomKills = kills;
+    if (this.#oom.look(this.#cgroup)) this.publisher.publish("/tasks/oom", { containerId: this.id });
   }
 
   /** The cgroup of a container that lives. */
@@ -367,9 +260,7 @@ export class Container {
   /** Task.Kill. NotFound when the process has finished. */
   async kill(execId: string, signal: number, all: boolean): Promise<void> {
     if (execId !== "") {
-      const exec = this.#exec(execId);
-      next(EXEC, exec.state, "kill");
-      exec.signal(signal);
+      this.execs.kill(execId, signal);
       return;
     }
     if (!all || this.init.state === "deleted") next(INIT, this.init.state, "kill");
@@ -413,14 +304,14 @@ export class Container {
   /** Task.Update: `resources` is the OCI LinuxResources as JSON. */
   async update(resources: Uint8Array): Promise<void> {
     await this.#request("update", async () => {
-      const file = join(this.bundle, "update.json");
-      writeFileSync(file, resources, { mode: 0o600 });
+      const file = `${this.bundle}/update.json`;
+      writeText(file, resources, { mode: 0o600 });
       try {
         await this.#runtime.run(["update", "--resources", file, this.id]);
       } catch (error) {
         throw said("OCI runtime update failed", error);
       } finally {
-        rmSync(file, { force: true });
+        removeFile(file);
       }
     });
   }
@@ -431,7 +322,7 @@ export class Container {
   }
 
   resize(execId: string, columns: number, rows: number): void {
-    if (execId !== "") next(EXEC, this.#exec(execId).state, "resize");
+    if (execId !== "") next(EXEC, this.execs.of(execId).state, "resize");
     this.process(execId).stdio?.resize(columns, rows);
   }
 
@@ -442,19 +333,7 @@ export class Container {
   /** Task.Connect: a client is there; perhaps it reads the FIFOs again. */
   reconnect(): void {
     this.init.stdio?.reconnect();
-    for (const exec of this.#execs.values()) exec.stdio?.reconnect();
-  }
-
-  /** Task.Delete of an exec. */
-  async deleteExec(execId: string): Promise<{ pid: number; exit: Exit | undefined }> {
-    const exec = this.#exec(execId);
-    return exec.exclusively(async () => {
-      exec.state = next(EXEC, exec.state, "delete");
-      this.#execs.delete(execId);
-      this.#execSpecs.delete(execId);
-      await exec.stdio?.close(CLOSE_WAIT);
-      return { pid: exec.pid, exit: exec.exit };
-    });
+    for (const exec of this.execs) exec.stdio?.reconnect();
   }
 
   /** Task.Delete of the container: the runtime's state and the mounts go. */

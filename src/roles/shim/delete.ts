@@ -1,9 +1,8 @@
 // `delete`: the shim is dead. Whatever it left — processes, the runtime's state, mounts, its socket — goes, and how the
 // container ended is told: as it was recorded, else as killed now.
-
-import { readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
 import { print } from "../../../ffi/output.ts";
+import { readText, removeFile } from "../../../ffi/path.ts";
+import { answersUnix } from "../../../ffi/socket.ts";
 import { log } from "../../observe/log.ts";
 import { encode } from "../../wire/ttrpc/codec.ts";
 import { DeleteResponse } from "../../wire/ttrpc/messages/task.ts";
@@ -12,6 +11,7 @@ import { shimSocket } from "./address.ts";
 import { readExitRecord } from "./exit-record.ts";
 import { Exits } from "./exits.ts";
 import type { Flags } from "./flags.ts";
+import { groupOf } from "./group.ts";
 import { checkIdentifier } from "./identifier.ts";
 import { OciRuntime } from "./oci.ts";
 import { unmountRootfs } from "./rootfs.ts";
@@ -21,7 +21,7 @@ const KILLED = 128 + 9;
 
 function recordedPid(bundle: string): number {
   try {
-    return Number(readFileSync(join(bundle, "init.pid"), "utf8")) || 0;
+    return Number(readText(`${bundle}/init.pid`)) || 0;
   } catch {
     return 0;
   }
@@ -41,8 +41,10 @@ export async function deleteDead(flags: Flags): Promise<number> {
         log("warning", "runtime delete failed", { error });
     }
   }
-  unmountRootfs(join(bundle, "rootfs"));
-  rmSync(shimSocket(flags.address, flags.namespace, flags.id), { force: true });
+  unmountRootfs(`${bundle}/rootfs`);
+  // A group's shim may live on, or be there again.
+  const socket = shimSocket(flags.address, flags.namespace, groupOf(bundle, flags.id));
+  if (!answersUnix(socket)) removeFile(socket);
   const exit = readExitRecord(bundle) ?? {
     pid: recordedPid(bundle),
     exitStatus: KILLED,

@@ -4,8 +4,10 @@ import { part } from "../../launcher/parting.ts";
 import { configureLog } from "../../observe/log.ts";
 import { compiled } from "../../self.ts";
 import { type Flags, parseFlags, UsageError } from "./flags.ts";
+import { toStderr } from "./stderr.ts";
 
 export async function main(args: string[], calledAs: string): Promise<number> {
+  if (args[0] === "upgrade") return (await import("./upgrade.ts")).upgrade(args.slice(1));
   const code = await run(args, calledAs);
   // All is written by plain writes, and whoever ran `start` or `delete` waits.
   if (compiled) part(code);
@@ -18,7 +20,7 @@ async function run(args: string[], calledAs: string): Promise<number> {
     flags = parseFlags(args);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    print(`${error.message}\n`, 2);
+    toStderr(`${error.message}\n`);
     return 2;
   }
   if (flags.version) {
@@ -26,7 +28,7 @@ async function run(args: string[], calledAs: string): Promise<number> {
     print(`${calledAs}:\n  Version:  ${version}\n  Revision: \n  Go version: none (Bun ${Bun.version})\n\n`);
     return 0;
   }
-  if (flags.debug) configureLog({ level: "debug" });
+  configureLog({ write: toStderr, ...(flags.debug && { level: "debug" as const }) });
   try {
     if (flags.info) return await (await import("./info.ts")).info(calledAs);
     if (flags.namespace === "") throw new Error("shim namespace cannot be empty");
@@ -42,7 +44,7 @@ async function run(args: string[], calledAs: string): Promise<number> {
         throw new Error(`unknown action ${JSON.stringify(flags.action)}: start or delete`);
     }
   } catch (error) {
-    print(`${calledAs}: ${(error as Error).message}\n`, 2);
+    toStderr(`${calledAs}: ${(error as Error).message}\n`);
     return 1;
   }
 }

@@ -1,6 +1,5 @@
 // The OCI runtime's command line, as containerd's go-runc calls it. runtime-tools docs/command-line-interface.md.
-import { readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { readText, removeFile } from "../../../ffi/path.ts";
 import { childEnvironment, selfCommand } from "../../self.ts";
 import type { Exits } from "./exits.ts";
 
@@ -20,6 +19,8 @@ export class RuntimeError extends Error {
 /** File descriptors for the runtime's stdin, stdout and stderr, which the container's process inherits. */
 export type StdioFds = readonly [number | "ignore", number | "ignore", number | "ignore"];
 
+const SELF = "/proc/self/exe";
+
 export class OciRuntime {
   #log: string;
 
@@ -27,7 +28,7 @@ export class OciRuntime {
     private readonly options: OciOptions,
     private readonly exits: Exits,
   ) {
-    this.#log = join(options.bundle, "log.json");
+    this.#log = `${options.bundle}/log.json`;
   }
 
   #command(): { cmd: string[]; argv0?: string } {
@@ -46,17 +47,21 @@ export class OciRuntime {
     const what = `${this.options.binary || "runc"} ${args[0]}`;
     return this.exits.during(async () => {
       let child: ReturnType<typeof Bun.spawn>;
+      const options = {
+        argv0,
+        cwd: this.options.bundle,
+        env: childEnvironment(),
+        stdin: stdio?.[0] ?? "ignore",
+        stdout: stdio?.[1] ?? "pipe",
+        stderr: stdio?.[2] ?? "pipe",
+      } as const;
       try {
-        child = Bun.spawn([...cmd, ...args], {
-          argv0,
-          cwd: this.options.bundle,
-          env: childEnvironment(),
-          stdin: stdio?.[0] ?? "ignore",
-          stdout: stdio?.[1] ?? "pipe",
-          stderr: stdio?.[2] ?? "pipe",
-        });
+        child = Bun.spawn([...cmd, ...args], options);
       } catch (error) {
-        throw new RuntimeError(`cannot run ${cmd[0]}: ${(error as Error).message}`, { cause: error });
+        if (this.options.binary !== "")
+          throw new RuntimeError(`cannot run ${cmd[0]}: ${(error as Error).message}`, { cause: error });
+        // Our executable was taken away, or is being replaced: the one that runs here still knows how.
+        child = Bun.spawn([SELF, ...cmd.slice(1), ...args], options);
       }
       const texts = stdio
         ? ["", ""]
@@ -79,7 +84,7 @@ export class OciRuntime {
   #lastError(): string | undefined {
     let text: string;
     try {
-      text = readFileSync(this.#log, "utf8");
+      text = readText(this.#log);
     } catch {
       return undefined;
     }
@@ -96,6 +101,6 @@ export class OciRuntime {
 
   /** Forgets earlier errors, so that `#lastError` is this call's. */
   forgetLog(): void {
-    rmSync(this.#log, { force: true });
+    removeFile(this.#log);
   }
 }

@@ -1,9 +1,8 @@
 // The mounts that containerd hands over with Create: performed at <bundle>/rootfs, and taken away at the end.
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
 import { isErrno } from "../../../ffi/errno.ts";
 import { cstr, syscall } from "../../../ffi/libc.ts";
 import { mountArguments } from "../../../ffi/mount-flags.ts";
+import { makeDirectories } from "../../../ffi/path.ts";
 import type { Mount } from "../../wire/containerd/services.ts";
 
 const MS_REMOUNT = 32;
@@ -44,7 +43,7 @@ export function shortened(data: string): { directory: string; data: string } | u
 }
 
 function mountOne({ type, source, target = "", options }: Mount, rootfs: string): void {
-  const where = target ? join(rootfs, target) : rootfs;
+  const where = target ? `${rootfs}/${target}` : rootfs;
   const { flags, data } = mountArguments(options);
   if (data.length < PAGE) mount(source, where, type, flags, data);
   else {
@@ -66,7 +65,7 @@ function mountOne({ type, source, target = "", options }: Mount, rootfs: string)
 /** Performs the mounts in order; on an error takes back those already done. */
 export function mountRootfs(mounts: readonly Mount[], rootfs: string): void {
   if (mounts.length === 0) return;
-  mkdirSync(rootfs, { recursive: true, mode: 0o711 });
+  makeDirectories(rootfs, 0o711);
   try {
     for (const each of mounts) mountOne(each, rootfs);
   } catch (error) {

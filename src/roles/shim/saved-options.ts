@@ -1,6 +1,5 @@
 // How the container was created, kept in the bundle for `delete`, which comes when the shim that knew is dead.
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { readText } from "../../../ffi/path.ts";
 import { writeAtomic } from "../../store/atomic.ts";
 
 export interface SavedOptions {
@@ -13,13 +12,13 @@ const NAME = "options.json";
 
 export function saveOptions(bundle: string, { binary, root, systemdCgroup }: SavedOptions): void {
   const text = JSON.stringify({ binary_name: binary, root, systemd_cgroup: systemdCgroup });
-  writeAtomic(join(bundle, NAME), `${text}\n`, { durable: false });
+  writeAtomic(`${bundle}/${NAME}`, `${text}\n`, { durable: false });
 }
 
 /** undefined when the container was never created. */
 export function readOptions(bundle: string): SavedOptions | undefined {
   try {
-    const saved = JSON.parse(readFileSync(join(bundle, NAME), "utf8")) as Record<string, unknown>;
+    const saved = JSON.parse(readText(`${bundle}/${NAME}`)) as Record<string, unknown>;
     return {
       binary: String(saved["binary_name"] ?? ""),
       root: String(saved["root"] ?? ""),

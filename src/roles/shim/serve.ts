@@ -1,15 +1,16 @@
 // The serving shim: started by `start` with the listening socket as descriptor 3. It ends when containerd says so and
 // nothing is left to keep; until then no signal but SIGKILL ends it.
-import { rmSync } from "node:fs";
-import { dirname, join } from "node:path";
 import { F_SETFD, FD_CLOEXEC } from "../../../ffi/constants/fcntl.ts";
 import { syscall } from "../../../ffi/libc.ts";
+import { parentOf, removeFile } from "../../../ffi/path.ts";
 import { becomeSubreaper } from "../../../ffi/wait.ts";
 import { log } from "../../observe/log.ts";
 import { TaskV2, TaskV3 } from "../../wire/ttrpc/messages/task.ts";
 import { TtrpcServer } from "../../wire/ttrpc/server.ts";
+import { ShimControl } from "../../wire/ttrpc/shim-control.ts";
 import { touch } from "./activity.ts";
 import { shimSocket } from "./address.ts";
+import { Control } from "./control.ts";
 import { Exits } from "./exits.ts";
 import type { Flags } from "./flags.ts";
 import { Publisher } from "./publisher.ts";
@@ -22,7 +23,12 @@ const LISTENER = 3;
 const FLUSH = 5000;
 
 export async function serve(flags: Flags): Promise<number> {
-  if (flags.bundle) process.chdir(flags.bundle);
+  try {
+    if (flags.bundle) process.chdir(flags.bundle);
+  } catch (error) {
+    // The keeper of a group lives on when the bundle that it began in has gone.
+    if (process.env[RESUME] === undefined) throw error;
+  }
   becomeSubreaper();
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGPIPE"] as const) process.on(signal, () => {});
   // Whatever goes wrong in one request or stream: the container's keeper stays.
@@ -30,20 +36,24 @@ export async function serve(flags: Flags): Promise<number> {
   process.on("uncaughtException", (error) => log("error", "unhandled failure", { error }));
   syscall("fcntl", "the listening socket (descriptor 3)", LISTENER, F_SETFD, FD_CLOEXEC);
 
+  const socket = flags.socket || shimSocket(flags.address, flags.namespace, flags.id);
   const exits = new Exits();
   const ttrpcAddress = process.env["TTRPC_ADDRESS"] || `${flags.address}.ttrpc`;
   const publisher = new Publisher(flags.namespace, ttrpcAddress);
   const over = Promise.withResolvers<void>();
   const service = new TaskService({
     namespace: flags.namespace,
-    runtimeRoot: join(dirname(flags.address.replace(/^unix:\/\//, "")), "runc"),
+    runtimeRoot: `${parentOf(flags.address.replace(/^unix:\/\//, ""))}/runc`,
     exits,
     publisher,
     onShutdown: over.resolve,
+    onConnect: () => control.lookForNewer(),
   });
   const server = new TtrpcServer((error) => log("warning", "a connection was ended", { error }), touch);
   server.register(TaskV2, service.handlers, ["wait"]).register(TaskV3, service.handlers, ["wait"]);
   const sleeper = new Sleeper({ listener: LISTENER, server, service, publisher, exits });
+  const control = new Control(sleeper);
+  server.register(ShimControl, control.handlers, ["version"]);
   const resumed = process.env[RESUME];
   delete process.env[RESUME];
   if (resumed !== undefined) await sleeper.resume(resumed);
@@ -53,7 +63,7 @@ export async function serve(flags: Flags): Promise<number> {
   await over.promise;
   const lost = await publisher.flush(FLUSH);
   if (lost > 0) log("error", "events could not be delivered", { lost });
-  rmSync(shimSocket(flags.address, flags.namespace, flags.id), { force: true });
+  removeFile(socket);
   server.close();
   process.exit(0);
 }

@@ -1,5 +1,4 @@
 // The task service that the shim answers: requests off the wire to the container, and its state back.
-import { join } from "node:path";
 import { traced } from "../../observe/trace.ts";
 import { ServiceError } from "../../wire/containerd/services.ts";
 import { encode, type Init, type Message } from "../../wire/ttrpc/codec.ts";
@@ -21,6 +20,8 @@ export interface ServiceOptions {
   publisher: Publisher;
   /** The shim's container is gone and containerd said so: end the process. */
   onShutdown: () => void;
+  /** containerd is there, perhaps a newer one. */
+  onConnect: () => void;
 }
 
 const exitFields = (exit: Exit | undefined) =>
@@ -73,9 +74,10 @@ export class TaskService {
       const container = new Container(
         {
           id,
+          namespace,
           bundle,
           binary: runc.binaryName,
-          root: join(runc.root || runtimeRoot, namespace),
+          root: `${runc.root || runtimeRoot}/${namespace}`,
           systemdCgroup: runc.systemdCgroup,
           noPivotRoot: runc.noPivotRoot,
           noNewKeyring: runc.noNewKeyring,
@@ -117,7 +119,7 @@ export class TaskService {
 
   #pids(id: string) {
     const container = this.#of(id);
-    const execOf = new Map([...container.execs.values()].map((exec) => [exec.pid, exec.id]));
+    const execOf = new Map([...container.execs].map((exec) => [exec.pid, exec.id]));
     return processesOf(container.cgroup).map((pid) => {
       const execId = execOf.get(pid);
       if (execId === undefined) return { pid };
@@ -140,7 +142,7 @@ export class TaskService {
         const container = this.#of(id);
         const gone = await (execId === ""
           ? traced("shim", "delete", id, () => container.delete())
-          : container.deleteExec(execId));
+          : container.execs.delete(execId));
         if (execId === "") this.#containers.delete(id);
         return { pid: gone.pid, ...exitFields(gone.exit) };
       },
@@ -180,6 +182,7 @@ export class TaskService {
         const container = this.#containers.get(id);
         container?.reconnect();
         this.options.publisher.nudge();
+        this.options.onConnect();
         return { shimPid: process.pid, taskPid: container?.init.pid ?? 0 };
       },
       // With a container still here the shim stays: it is the one that knows how that ends.

@@ -1,6 +1,5 @@
 // The few things of config.json that the shim itself goes by.
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { readText } from "../../../ffi/path.ts";
 import { JsonLog } from "../../store/jsonlog/writer.ts";
 import { ServiceError } from "../../wire/containerd/services.ts";
 
@@ -12,13 +11,13 @@ export interface ShimView {
 
 /** Reads `<bundle>/config.json`. Throws InvalidArgument when it is missing or no JSON. */
 export function readSpec(bundle: string): ShimView {
-  const path = join(bundle, "config.json");
+  const path = `${bundle}/config.json`;
   let spec: {
     annotations?: Record<string, string>;
     linux?: { namespaces?: { type?: string; path?: string }[] };
   };
   try {
-    spec = JSON.parse(readFileSync(path, "utf8"));
+    spec = JSON.parse(readText(path));
   } catch (error) {
     throw new ServiceError("InvalidArgument", `${path}: ${(error as Error).message}`);
   }

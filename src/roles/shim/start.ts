@@ -1,64 +1,92 @@
 // `start`: containerd runs it in the bundle and reads the address of the shim that now serves.
 // The listening socket is made here and inherited, so the answer need not wait for the serving process to be up.
-import { AT_FDCWD, O_NONBLOCK, O_RDWR, S_IFIFO } from "../../../ffi/constants/fcntl.ts";
+import { AT_FDCWD, O_NONBLOCK, O_RDWR, S_IFIFO, S_IFREG } from "../../../ffi/constants/fcntl.ts";
 import { isErrno } from "../../../ffi/errno.ts";
 import type { Fd } from "../../../ffi/fd.ts";
-import { fchmodat, open } from "../../../ffi/file.ts";
+import { fchmodat, open, read } from "../../../ffi/file.ts";
 import { print } from "../../../ffi/output.ts";
-import { makeDirectories, parentOf, readBytes, readText, removeAll, writeText } from "../../../ffi/path.ts";
+import { makeDirectories, parentOf, readText, removeFile, statOf, writeText } from "../../../ffi/path.ts";
 import { answersUnix, listenUnix } from "../../../ffi/socket.ts";
-import { statAt } from "../../../ffi/tree.ts";
 import { traced } from "../../observe/trace.ts";
 import { childEnvironment, selfCommand } from "../../self.ts";
-import { decode } from "../../wire/ttrpc/codec.ts";
-import { Any } from "../../wire/ttrpc/messages/well-known.ts";
 import { shimSocket } from "./address.ts";
+import { answer, parseAsked } from "./bootstrap.ts";
 import type { Flags } from "./flags.ts";
+import { groupOf } from "./group.ts";
 import { checkIdentifier } from "./identifier.ts";
-import { runcOptions } from "./runtime-options.ts";
 
-/** The newest task service that this shim speaks. */
-const TASK_VERSION = 3;
+const STDIN = 0;
 
 export async function start(flags: Flags, calledAs: string): Promise<number> {
   return traced("shim", "bootstrap", flags.id, () => startShim(flags, calledAs));
 }
 
-function startShim(flags: Flags, calledAs: string): number {
+async function startShim(flags: Flags, calledAs: string): Promise<number> {
   checkIdentifier(flags.namespace);
   checkIdentifier(flags.id);
   const bundle = flags.bundle || process.cwd();
-  const asked = readStdin(flags.id);
-  const path = shimSocket(flags.address, flags.namespace, flags.id);
-  const address = `unix://${path}`;
+  const asked = parseAsked(readStdin(), flags.id, flags.namespace);
+  const address = flags.address || asked.grpc;
+  const group = groupOf(bundle, flags.id);
+  const path = shimSocket(address, flags.namespace, group);
   const listener = listen(path);
   if (listener) {
     using _ = listener;
-    using logFifo = openLog(bundle);
-    const output = logFifo?.number ?? "ignore";
-    const { cmd, argv0 } = selfCommand(calledAs);
-    const child = Bun.spawn(
-      [
-        ...cmd,
-        ...["-namespace", flags.namespace, "-id", flags.id, "-address", flags.address],
-        ...["-publish-binary", flags.publishBinary, "-bundle", bundle],
-        ...(flags.debug ? ["-debug"] : []),
-      ],
-      {
-        argv0,
-        cwd: bundle,
-        env: childEnvironment(),
-        stdio: ["ignore", output, output, listener.number],
-        detached: true, // a session of its own: no terminal, no signal of containerd's reaches it
-      },
-    );
-    child.unref();
-    adjustOomScore(child.pid);
-    writeText(`${bundle}/shim.pid`, String(child.pid));
+    const ttrpc = process.env["TTRPC_ADDRESS"] || asked.ttrpc;
+    const pid = spawnServing(flags, calledAs, {
+      ...{ bundle, address, ttrpc, listener },
+      socket: group === flags.id ? undefined : path,
+    });
+    const { shimCgroup } = asked.runc;
+    if (shimCgroup)
+      try {
+        (await import("./shim-cgroup.ts")).joinCgroup(shimCgroup, pid);
+      } catch (error) {
+        process.kill(pid, "SIGKILL");
+        removeFile(path);
+        throw error;
+      }
   }
-  writeText(`${bundle}/address`, address);
-  print(answer(address, asked));
+  writeText(`${bundle}/address`, `unix://${path}`);
+  print(answer(`unix://${path}`, asked, process.env["MAX_SHIM_VERSION"]));
   return 0;
+}
+
+interface Serving {
+  bundle: string;
+  address: string;
+  ttrpc: string;
+  listener: Fd;
+  /** Where it listens, when that does not follow from its own id. */
+  socket: string | undefined;
+}
+
+/** The process that stays. Returns its pid. */
+function spawnServing(flags: Flags, calledAs: string, serving: Serving): number {
+  const { bundle, address, ttrpc, listener, socket } = serving;
+  using logFifo = openLog(bundle);
+  const output = logFifo?.number ?? "ignore";
+  const { cmd, argv0 } = selfCommand(calledAs);
+  const child = Bun.spawn(
+    [
+      ...cmd,
+      ...["-namespace", flags.namespace, "-id", flags.id, "-address", address],
+      ...["-publish-binary", flags.publishBinary, "-bundle", bundle],
+      ...(socket === undefined ? [] : ["-socket", socket]),
+      ...(flags.debug ? ["-debug"] : []),
+    ],
+    {
+      argv0,
+      cwd: bundle,
+      env: childEnvironment(ttrpc ? { TTRPC_ADDRESS: ttrpc } : {}),
+      stdio: ["ignore", output, output, listener.number],
+      detached: true, // a session of its own: no terminal, no signal of containerd's reaches it
+    },
+  );
+  child.unref();
+  adjustOomScore(child.pid);
+  writeText(`${bundle}/shim.pid`, String(child.pid));
+  return child.pid;
 }
 
 /** A listening socket at `path`; undefined when a living shim already has it. A dead one's is replaced. */
@@ -72,7 +100,7 @@ function listen(path: string): Fd | undefined {
     } catch (error) {
       if (!isErrno(error, "EADDRINUSE")) throw error;
       if (answersUnix(path)) return undefined;
-      removeAll(path);
+      removeFile(path);
     }
   }
 }
@@ -81,7 +109,7 @@ function listen(path: string): Fd | undefined {
 function openLog(bundle: string): Fd | undefined {
   const path = `${bundle}/log`;
   try {
-    return statAt(AT_FDCWD, path)?.type === S_IFIFO ? open(path, O_RDWR | O_NONBLOCK) : undefined;
+    return statOf(path).type === S_IFIFO ? open(path, O_RDWR | O_NONBLOCK) : undefined;
   } catch {
     return undefined;
   }
@@ -97,25 +125,19 @@ function adjustOomScore(pid: number): void {
   }
 }
 
-/** What containerd sends on stdin: runtime options (to 2.2), or BootstrapParams (2.3 on), whose first field is the id. */
-function readStdin(id: string): { bootstrap: boolean } {
+/** What containerd sends: a pipe's content, or a file's. Nothing where stdin is something else. */
+export function readStdin(): Uint8Array {
+  const parts: Uint8Array[] = [];
   try {
-    if (statAt(0, "")?.type !== S_IFIFO) return { bootstrap: false };
+    const { type } = statOf(`/proc/self/fd/${STDIN}`);
+    if (type !== S_IFIFO && type !== S_IFREG) return new Uint8Array();
   } catch {
-    return { bootstrap: false };
+    return new Uint8Array();
   }
-  const bytes = readBytes(0);
-  if (bytes.length === 0) return { bootstrap: false };
-  const any = decode(Any, bytes);
-  if (any.typeUrl === id) return { bootstrap: true };
-  const { shimCgroup } = runcOptions(any);
-  if (shimCgroup) throw new Error(`shim_cgroup ${shimCgroup}: not supported`);
-  return { bootstrap: false };
-}
-
-/** The address alone for containerd 1.6 and before; JSON for those that name the version they can speak. */
-function answer(address: string, asked: { bootstrap: boolean }): string {
-  const newest = Number(process.env["MAX_SHIM_VERSION"] ?? (asked.bootstrap ? TASK_VERSION : 0));
-  if (!(newest >= 2)) return address;
-  return JSON.stringify({ version: Math.min(newest, TASK_VERSION), address, protocol: "ttrpc" });
+  for (;;) {
+    const part = new Uint8Array(4096);
+    const got = read(STDIN, part);
+    if (got === 0) return Buffer.concat(parts);
+    parts.push(part.subarray(0, got));
+  }
 }

@@ -1,6 +1,10 @@
 // The json-file log on disk: appends, and rotates by size. One write(2) for each chunk of output.
-import { closeSync, fstatSync, mkdirSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs";
-import { dirname } from "node:path";
+import { O_APPEND, O_CREAT, O_RDWR } from "../../../ffi/constants/fcntl.ts";
+import { isErrno } from "../../../ffi/errno.ts";
+import { Fd } from "../../../ffi/fd.ts";
+import { open, pread, write } from "../../../ffi/file.ts";
+import { makeDirectories, parentOf, removeFile, rename } from "../../../ffi/path.ts";
+import { statAt } from "../../../ffi/tree.ts";
 import { wallClock } from "../../../ffi/wait.ts";
 import { encoder, LineEncoder, rfc3339Nano } from "./encode.ts";
 
@@ -16,6 +20,8 @@ export interface JsonLogOptions {
 
 const NEWLINE = 10;
 
+const sizeOf = (fd: Fd) => statAt(fd, "")!.size;
+
 /** An open log in another process's hands. */
 export interface SavedJsonLog {
   path: string;
@@ -27,7 +33,7 @@ export interface SavedJsonLog {
 }
 
 export class JsonLog {
-  #fd: number;
+  #fd: Fd | undefined;
   #size = 0;
   /** The last write stopped inside a line (ENOSPC). */
   #torn = false;
@@ -50,17 +56,17 @@ export class JsonLog {
     this.#maxFile = Math.max(1, options.maxFile ?? 1);
     this.#mode = options.mode ?? 0o640;
     if (saved) {
-      this.#fd = saved.fd;
-      this.#size = saved.fd < 0 ? 0 : fstatSync(saved.fd).size;
+      if (saved.fd >= 0) this.#fd = new Fd(saved.fd, path);
+      this.#size = this.#fd ? sizeOf(this.#fd) : 0;
       this.#torn = saved.torn;
       for (const stream of ["stdout", "stderr"] as const)
         this.#encoders[stream] = new LineEncoder(stream, saved.rest[stream]);
       return;
     }
-    mkdirSync(dirname(path), { recursive: true, mode: 0o710 });
+    makeDirectories(parentOf(path), 0o710);
     this.#fd = this.#open();
     const last = new Uint8Array(1);
-    if (this.#size > 0 && readSync(this.#fd, last, 0, 1, this.#size - 1) === 1 && last[0] !== NEWLINE)
+    if (this.#size > 0 && pread(this.#fd, last, this.#size - 1) === 1 && last[0] !== NEWLINE)
       this.#append(new Uint8Array([NEWLINE]));
   }
 
@@ -69,7 +75,7 @@ export class JsonLog {
     const { path, options } = this;
     const { stdout, stderr } = this.#encoders;
     const rest = { stdout: stdout.rest, stderr: stderr.rest };
-    return { path, options, fd: this.#fd, torn: this.#torn, rest };
+    return { path, options, fd: this.#fd?.number ?? -1, torn: this.#torn, rest };
   }
 
   /** Goes on with a log that another process had open. */
@@ -77,9 +83,9 @@ export class JsonLog {
     return new JsonLog(saved.path, saved.options, saved);
   }
 
-  #open(): number {
-    const fd = openSync(this.path, "a+", this.#mode);
-    this.#size = fstatSync(fd).size;
+  #open(): Fd {
+    const fd = open(this.path, O_RDWR | O_CREAT | O_APPEND, this.#mode);
+    this.#size = sizeOf(fd);
     return fd;
   }
 
@@ -102,15 +108,14 @@ export class JsonLog {
   }
 
   #release(): void {
-    if (this.#fd < 0) return;
-    closeSync(this.#fd);
-    this.#fd = -1;
+    this.#fd?.close();
+    this.#fd = undefined;
   }
 
   #append(bytes: Uint8Array): void {
     if (this.#closed) return;
     // A rotation that failed half-way left none open.
-    if (this.#fd < 0) this.#fd = this.#open();
+    this.#fd ??= this.#open();
     let rest = bytes;
     if (this.#torn) {
       rest = new Uint8Array(bytes.length + 1);
@@ -126,7 +131,7 @@ export class JsonLog {
         if (end >= 0) part = rest.subarray(0, end + 1);
       }
       for (let at = 0; at < part.length; ) {
-        const taken = writeSync(this.#fd, part, at);
+        const taken = write(this.#fd, at === 0 ? part : part.subarray(at));
         at += taken;
         this.#size += taken;
         this.#torn = part[at - 1] !== NEWLINE;
@@ -139,12 +144,12 @@ export class JsonLog {
   #rotate(): void {
     this.#release();
     const name = (n: number) => (n === 0 ? this.path : `${this.path}.${n}`);
-    rmSync(name(this.#maxFile - 1), { force: true });
+    removeFile(name(this.#maxFile - 1));
     for (let n = this.#maxFile - 1; n > 0; n--) {
       try {
-        renameSync(name(n - 1), name(n));
+        rename(name(n - 1), name(n));
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+        if (!isErrno(error, "ENOENT")) throw error;
       }
     }
     this.#fd = this.#open();

@@ -38,6 +38,9 @@ export function parseBootstrap(output: string): Bootstrap {
   return { version, address, protocol };
 }
 
+/** Those that this process holds: several of a sandbox may be one process. */
+const held = new Set<Shim>();
+
 export class Shim {
   readonly task: Caller<typeof TaskV2>;
   #log: ShimLog;
@@ -53,6 +56,7 @@ export class Shim {
   ) {
     this.task = client.service(bootstrap.version >= 3 ? TaskV3 : TaskV2);
     this.#log = log;
+    held.add(this);
   }
 
   /** `shim start`: a new shim for a new bundle. */
@@ -100,7 +104,7 @@ export class Shim {
     return this.client.closed;
   }
 
-  /** Tells the shim to end, and makes sure of it. */
+  /** Tells the shim to end, and makes sure of it, unless it keeps other containers of the same sandbox. */
   async shutdown(): Promise<void> {
     let pid = 0;
     try {
@@ -108,6 +112,11 @@ export class Shim {
       await this.task.shutdown({ id: this.id }, { timeout: QUICK });
     } catch {
       // Gone already, or hung: seen below.
+    }
+    const { address } = this.bootstrap;
+    if ([...held].some((other) => other !== this && other.bootstrap.address === address)) {
+      await this.letGo();
+      return;
     }
     let timer: ReturnType<typeof setTimeout> | undefined;
     const ended = await Promise.race([
@@ -130,6 +139,7 @@ export class Shim {
 
   /** Ends only our side: the shim lives on. */
   async letGo(): Promise<void> {
+    held.delete(this);
     this.client.close();
     await this.#log.close();
   }

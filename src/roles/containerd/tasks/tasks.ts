@@ -21,6 +21,7 @@ import { alreadyExists, notFound } from "../errors.ts";
 import { matcher } from "../filters/match.ts";
 import { checkIdentifier } from "../identifiers.ts";
 import { Bundle, leftBundles, taskDirectory } from "./bundle.ts";
+import { Buried } from "./buried.ts";
 import { exitOf, processOf, publishEnd, unknownProcess } from "./convert.ts";
 import { serveEvents } from "./event-socket.ts";
 import { passed } from "./failure.ts";
@@ -62,6 +63,7 @@ export function createTasks(options: TasksOptions): LocalTasks {
 class ShimTasks implements LocalTasks {
   readonly ready: Promise<void>;
   #tasks = new Map<string, Task>();
+  #buried = new Buried();
   /** Ids being created. */
   #creating = new Set<string>();
   #around: ShimSurroundings;
@@ -159,7 +161,7 @@ class ShimTasks implements LocalTasks {
       shim = await Shim.find(namespace, id, bundle);
     } catch (error) {
       log("info", "cleaning up after a dead shim", { namespace, id, error });
-      await this.#bury(namespace, id, saved.runtime, bundle);
+      this.#buried.add(namespace, id, await this.#bury(namespace, id, saved.runtime, bundle));
       return;
     }
     // A shim that created nothing is the rest of a creation that was cut short.
@@ -182,6 +184,7 @@ class ShimTasks implements LocalTasks {
     const key = this.#key(namespace, id);
     if (this.#tasks.has(key) || this.#creating.has(key)) throw alreadyExists(`task ${id}`);
     this.#creating.add(key);
+    this.#buried.take(namespace, id);
     try {
       const record = await this.options.containers.get(namespace, id);
       const runtime = request.runtime || record.runtime.name || DEFAULT_RUNTIME;
@@ -247,6 +250,9 @@ class ShimTasks implements LocalTasks {
   }
 
   async delete(namespace: string, id: string): Promise<TaskExit> {
+    await this.ready;
+    const buried = this.#buried.take(namespace, id);
+    if (buried) return buried;
     const task = await this.#task(namespace, id);
     const { shim } = task;
     if (task.dead) return task.dead;
@@ -272,7 +278,10 @@ class ShimTasks implements LocalTasks {
     return this.#call(namespace, id, async (shim) => exitOf(await shim.task.delete({ id, execId })));
   }
 
-  get(namespace: string, id: string, execId = ""): Promise<TaskProcess> {
+  async get(namespace: string, id: string, execId = ""): Promise<TaskProcess> {
+    await this.ready;
+    const buried = execId === "" && this.#buried.of(namespace).find((each) => each.containerId === id);
+    if (buried) return buried;
     return this.#call(namespace, id, async (shim) =>
       processOf(await shim.task.state({ id, execId }, { timeout: QUICK })),
     );
@@ -292,7 +301,7 @@ class ShimTasks implements LocalTasks {
         }
       }),
     );
-    return found.filter((each) => each !== undefined);
+    return [...found.filter((each) => each !== undefined), ...this.#buried.of(namespace)];
   }
 
   #of(namespace: string): Task[] {
@@ -379,6 +388,9 @@ class ShimTasks implements LocalTasks {
   }
 
   async wait(namespace: string, id: string, execId = ""): Promise<Omit<TaskExit, "pid">> {
+    await this.ready;
+    const buried = execId === "" && this.#buried.exit(namespace, id);
+    if (buried) return buried;
     const task = await this.#task(namespace, id);
     try {
       const { exitStatus, exitedAt } = await task.shim.task.wait({ id, execId });

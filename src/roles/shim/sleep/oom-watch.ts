@@ -1,5 +1,4 @@
 // What tells a sleeping shim that its container's cgroup ran out of memory: v1 by an eventfd, v2 by inotify.
-import { join } from "node:path";
 import { O_RDONLY, O_WRONLY } from "../../../../ffi/constants/fcntl.ts";
 import {
   EFD_CLOEXEC,
@@ -28,8 +27,8 @@ export function watchOom({ v1, v2 }: Cgroup): Fd | undefined {
 function watchV1(directory: string): Fd {
   const event = new Fd(syscall("eventfd2", directory, 0, EFD_CLOEXEC | EFD_NONBLOCK), directory);
   try {
-    using oom = open(join(directory, "memory.oom_control"), O_RDONLY);
-    using control = open(join(directory, "cgroup.event_control"), O_WRONLY);
+    using oom = open(`${directory}/memory.oom_control`, O_RDONLY);
+    using control = open(`${directory}/cgroup.event_control`, O_WRONLY);
     write(control, new TextEncoder().encode(`${event.number} ${oom.number}`));
     return event;
   } catch (error) {
@@ -40,7 +39,7 @@ function watchV1(directory: string): Fd {
 
 /** kernel: admin-guide/cgroup-v2.rst: memory.events generates a file modified event. */
 function watchV2(directory: string): Fd {
-  const path = join(directory, "memory.events");
+  const path = `${directory}/memory.events`;
   const inotify = new Fd(syscall("inotify_init1", path, IN_CLOEXEC | IN_NONBLOCK), path);
   try {
     syscall("inotify_add_watch", path, inotify.number, cstr(path), IN_MODIFY);

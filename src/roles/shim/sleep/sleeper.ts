@@ -30,6 +30,7 @@ const OOM_LOOK = 1000;
 
 export class Sleeper {
   #patience: number;
+  #complained = false;
   /** Fixed by BUNKER_SHIM_IDLE (for tests and those who want none: 0). */
   readonly #fixed: number | undefined;
 
@@ -79,15 +80,22 @@ export class Sleeper {
     setInterval(() => {
       for (const container of this.parts.service.containers) container.lookForOom();
     }, OOM_LOOK);
-    if (this.#patience === 0) return;
+    const never = this.#patience === 0;
     let seen = lastMoment();
+    let tidied = -1;
     const look = async () => {
       const now = lastMoment();
-      if (now === seen) await this.sleep();
+      if (now === seen && !never) await this.sleep();
+      // It stays awake, but quiet: what the last work left in the heap goes, once.
+      if (now === seen && now !== tidied) {
+        tidied = now;
+        Bun.gc(true);
+        Bun.shrink();
+      }
       seen = now;
-      setTimeout(look, this.#patience);
+      setTimeout(look, never ? PATIENCE : this.#patience);
     };
-    setTimeout(look, this.#patience);
+    setTimeout(look, never ? PATIENCE : this.#patience);
   }
 
   /** The shim's state with what wakes it; undefined while something is under way. */
@@ -132,19 +140,24 @@ export class Sleeper {
         timeout: state.events.length > 0 ? RETRY : undefined,
       });
     } catch (error) {
-      log("warning", "the shim cannot sleep", { error });
+      // Where memory cannot be executed (vm.memfd_noexec, a security module) it never will: said once, tried seldom.
+      if (!this.#complained) log("warning", "the shim cannot sleep", { error });
+      this.#complained = true;
+      this.#patience = this.#fixed ?? MAX_PATIENCE;
     } finally {
       for (const each of temporary) each.close();
     }
   }
 
-  /** Becomes `program` at once, with everything that is kept. Throws when that cannot be now. */
-  async upgrade(program: string): Promise<never> {
+  /** Becomes `program` with everything that is kept. Returns when something is under way: ask again. Throws when it cannot. */
+  async upgrade(program: string): Promise<void> {
     const { become } = await import("./become.ts");
     const saved = this.#save();
-    if (!saved) throw new Error("the shim is busy");
+    if (!saved || this.parts.publisher.busy) return;
+    // No sleep that was too short, but none at all.
+    saved.state.asleepSince = 0;
     using memory = writeState(saved.state);
-    return become({ ...saved, state: memory, timeout: 0, program });
+    become({ ...saved, state: memory, timeout: 0, program });
   }
 }
 

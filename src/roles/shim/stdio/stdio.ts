@@ -1,20 +1,24 @@
 // A process's three streams as one thing.
 
-import { rmSync } from "node:fs";
-import { join } from "node:path";
+import { O_DIRECTORY, O_PATH } from "../../../../ffi/constants/fcntl.ts";
 import { Fd } from "../../../../ffi/fd.ts";
 import { setNonBlocking } from "../../../../ffi/fifo.ts";
-import { duplicate } from "../../../../ffi/file.ts";
+import { duplicate, open } from "../../../../ffi/file.ts";
 import { syscall } from "../../../../ffi/libc.ts";
+import { removeFile } from "../../../../ffi/path.ts";
 import { setWindowSize } from "../../../../ffi/pty.ts";
 import { accept, listenUnix, MAX_SOCKET_PATH, receiveFds } from "../../../../ffi/socket.ts";
 import type { JsonLog } from "../../../store/jsonlog/writer.ts";
-import { ServiceError } from "../../../wire/containerd/services.ts";
+import type { Exits } from "../exits.ts";
 import type { StdioFds } from "../oci.ts";
+import { FifoGoal } from "./fifo-goal.ts";
 import { held } from "./held.ts";
 import { Input, type SavedInput } from "./input.ts";
+import { LogBinary, type SavedLogBinary } from "./log-binary.ts";
+import { type LogGoal, makeLogFile, parseLogUri } from "./log-uri.ts";
 import { Outlet } from "./outlet.ts";
-import { DirectOutput, NO_OUTPUT, type Output, RelayedOutput, type SavedOutput } from "./output.ts";
+import { DirectOutput, GivenOutput, NO_OUTPUT, type Output, type SavedOutput } from "./output.ts";
+import { RelayedOutput } from "./relayed-output.ts";
 
 export interface StdioPaths {
   stdin: string;
@@ -31,6 +35,10 @@ export interface StdioOptions extends StdioPaths {
   directory: string;
   socketName: string;
   owner: { uid: number; gid: number };
+  /** What a log binary is told. */
+  id: string;
+  namespace: string;
+  exits: Exits;
 }
 
 /** A process's streams in another process's hands. */
@@ -41,6 +49,7 @@ export interface SavedStdio {
   /** The pty master, for writing. */
   master?: number;
   logged: boolean;
+  logBinary?: SavedLogBinary;
 }
 
 function restored(saved: SavedOutput, jsonLog: JsonLog | undefined): Output {
@@ -50,13 +59,10 @@ function restored(saved: SavedOutput, jsonLog: JsonLog | undefined): Output {
 }
 
 function output(path: string, stream: "stdout" | "stderr", options: StdioOptions): Output {
-  if (/^(binary|binary-v2):\/\//.test(path))
-    throw new ServiceError("Unimplemented", `log URI ${path}: log drivers as binaries are not supported`);
-  const plain = path.startsWith("fifo://") ? path.slice("fifo://".length) : path;
-  if (options.jsonLog) return new RelayedOutput(plain, stream, options.jsonLog, "pipe");
-  if (plain === "") return NO_OUTPUT;
-  if (options.direct || plain.startsWith("file://")) return new DirectOutput(plain);
-  return new RelayedOutput(plain, stream, undefined, "pipe");
+  if (options.jsonLog) return new RelayedOutput(path, stream, options.jsonLog, "pipe");
+  if (path === "") return NO_OUTPUT;
+  if (options.direct) return new DirectOutput(path);
+  return new RelayedOutput(path, stream, undefined, "pipe");
 }
 
 /** The streams of one process, with or without a terminal. */
@@ -68,6 +74,7 @@ export class Stdio {
   #listener: Fd | undefined;
   #socket: string | undefined;
   #master: Outlet | undefined;
+  #logBinary: LogBinary | undefined;
 
   /** Opens everything that the process needs before it exists, or goes on with `saved`. Throws with nothing left open. */
   constructor(
@@ -80,26 +87,63 @@ export class Stdio {
     }
     try {
       if (options.stdin !== "") this.#input = new Input(options.stdin);
+      const goal = parseLogUri(options.stdout);
+      if (goal.scheme === "binary")
+        this.#logBinary = new LogBinary(options.exits, {
+          ...goal,
+          id: options.id,
+          namespace: options.namespace,
+        });
+      if (goal.scheme === "file") makeLogFile(goal.path);
       if (options.terminal) {
-        this.#socket = join(options.directory, options.socketName);
-        // The runtime runs in the same directory, so a path that is too long for a socket is given as a relative one.
-        if (this.#socket.length > MAX_SOCKET_PATH) this.#socket = options.socketName;
-        rmSync(this.#socket, { force: true });
-        this.#listener = listenUnix(this.#socket);
-        this.#terminal = new RelayedOutput(options.stdout, "stdout", options.jsonLog, "terminal");
+        this.#listenForTerminal();
+        this.#terminal = this.#terminalOutput(goal);
         this.#stdout = this.#terminal;
-      } else {
-        this.#stdout = output(options.stdout, "stdout", options);
-        this.#stderr = output(options.stderr, "stderr", options);
-        this.#own(options.owner);
+        return;
       }
+      if (this.#logBinary) {
+        this.#stdout = new GivenOutput(this.#logBinary.take("stdout"));
+        this.#stderr = new GivenOutput(this.#logBinary.take("stderr"));
+      } else {
+        this.#stdout = output(goal.path, "stdout", options);
+        // A file takes both.
+        const stderr = goal.scheme === "file" ? goal.path : parseLogUri(options.stderr).path;
+        this.#stderr = output(stderr, "stderr", options);
+      }
+      this.#own(options.owner);
     } catch (error) {
       void this.close(0);
       throw error;
     }
   }
 
-  #restore({ input, stdout, stderr, master, logged }: SavedStdio): void {
+  /** Makes the socket on which the runtime sends the terminal. */
+  #listenForTerminal(): void {
+    const { directory, socketName } = this.options;
+    this.#socket = `${directory}/${socketName}`;
+    removeFile(this.#socket);
+    // By descriptor, however long the directory's path.
+    using home = open(directory, O_PATH | O_DIRECTORY);
+    this.#listener = listenUnix(`/proc/self/fd/${home.number}/${socketName}`);
+  }
+
+  #terminalOutput(goal: LogGoal): RelayedOutput {
+    const { stdout, jsonLog } = this.options;
+    if (!this.#logBinary) return new RelayedOutput(goal.path, "stdout", jsonLog, "terminal");
+    const pipe = this.#logBinary.take("stdout");
+    setNonBlocking(pipe, true);
+    this.#logBinary.take("stderr").close();
+    return new RelayedOutput(
+      stdout,
+      "stdout",
+      jsonLog,
+      "terminal",
+      new FifoGoal(stdout, true, { outlet: pipe.release() }),
+    );
+  }
+
+  #restore({ input, stdout, stderr, master, logged, logBinary }: SavedStdio): void {
+    if (logBinary) this.#logBinary = new LogBinary(this.options.exits, logBinary);
     const jsonLog = logged ? this.options.jsonLog : undefined;
     this.#stdout = restored(stdout, jsonLog);
     this.#stderr = restored(stderr, jsonLog);
@@ -116,9 +160,15 @@ export class Stdio {
     const stdout = this.#stdout.save();
     const stderr = this.#stderr.save();
     const input = this.#input?.save();
-    if (!stdout || !stderr || (this.#input && !input)) return undefined;
+    const logBinary = this.#logBinary?.save();
+    if (!stdout || !stderr || (this.#input && !input) || (this.#logBinary && !logBinary)) return undefined;
     const logged = this.options.jsonLog !== undefined;
-    return { stdout, stderr, logged, ...(input && { input }), ...held("master", this.#master?.fd) };
+    return {
+      ...{ stdout, stderr, logged },
+      ...(input && { input }),
+      ...(logBinary && { logBinary }),
+      ...held("master", this.#master?.fd),
+    };
   }
 
   /** With remapped ids the container's root must own its streams, or it could not open /dev/stdout again. */
@@ -128,9 +178,15 @@ export class Stdio {
       if (child) syscall("fchown", child.path, child.number, uid, gid);
   }
 
-  /** `--console-socket` for the runtime; undefined without a terminal. */
+  /** Resolves once whoever reads the streams does so. */
+  async ready(): Promise<void> {
+    await this.#logBinary?.ready();
+  }
+
+  /** `--console-socket` for the runtime, which runs in the directory of the streams; undefined without a terminal. */
   get consoleSocket(): string | undefined {
-    return this.#socket;
+    if (!this.#socket || Buffer.byteLength(this.#socket) <= MAX_SOCKET_PATH) return this.#socket;
+    return this.options.socketName;
   }
 
   get fds(): StdioFds {
@@ -163,7 +219,7 @@ export class Stdio {
 
   #closeListener(): void {
     this.#listener?.close();
-    if (this.#socket) rmSync(this.#socket, { force: true });
+    if (this.#socket) removeFile(this.#socket);
   }
 
   /** No terminal, or one not there yet: nothing, as the runc shim does. */
@@ -198,5 +254,6 @@ export class Stdio {
     this.#input?.close();
     await Promise.all([this.#stdout.close(ms), this.#stderr.close(ms)]);
     this.#master?.close();
+    await this.#logBinary?.close();
   }
 }
