@@ -4,6 +4,7 @@ import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { decode } from "../../src/wire/ttrpc/codec.ts";
 import { Metrics1, Metrics2 } from "../../src/wire/ttrpc/messages/metrics.ts";
+import { DeleteResponse } from "../../src/wire/ttrpc/messages/task.ts";
 import { ProcessDetails, STATUS } from "../../src/wire/ttrpc/messages/types.ts";
 import { type BundleOptions, cannot, Host, realShim, until } from "./harness.ts";
 
@@ -97,6 +98,25 @@ for (const { name, program, missing } of shims) {
       await pod.task.shutdown({ id: "pod" });
       await until("the shim's end", () => !existsSync(`/proc/${pod.pid}`));
       expect(topics("app")).toEqual(["/tasks/create", "/tasks/start", "/tasks/exit", "/tasks/delete"]);
+      for (const each of more) each.close();
+    }, 30_000);
+
+    test("a sandbox's shim that is killed: delete cleans up after each of its containers", async () => {
+      const annotations = { "io.kubernetes.cri.sandbox-id": "pod2" };
+      const pod = await shimOf("pod2", { args: ["/bin/sleep", "1000"], annotations }).start();
+      const app = await shimOf("app2", { args: ["/bin/sleep", "1000"], annotations }).start();
+      const more = [pod, app].flatMap((shim) => [shim.reader("stdout"), shim.reader("stderr")]);
+      const inits = [(await pod.create()).pid, (await app.create()).pid];
+      await pod.task.start({ id: "pod2" });
+      await app.task.start({ id: "app2" });
+      process.kill(pod.pid, "SIGKILL");
+      await until("its end", () => !existsSync(`/proc/${pod.pid}`));
+      for (const [n, shim] of [app, pod].entries()) {
+        const { code, stdout } = await shim.action("delete");
+        expect(code).toBe(0);
+        expect(decode(DeleteResponse, stdout)).toMatchObject({ pid: inits[1 - n], exitStatus: 137 });
+      }
+      for (const pid of inits) await until("the containers' end", () => !existsSync(`/proc/${pid}`));
       for (const each of more) each.close();
     }, 30_000);
 

@@ -6,6 +6,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -130,6 +131,22 @@ describe.skipIf(reason !== undefined)(`our shim under real containerd${reason ? 
   test("as io.containerd.runc.v2 over real runc", async () => {
     const flags = ["--rm", "--runtime", "io.containerd.runc.v2", "--runc-binary", runc!];
     expect(await run(flags, "r3", ["/bin/echo", "hi"])).toMatchObject({ code: 0, stdout: "hi\n" });
+  }, 60_000);
+
+  test("ctr run --log-uri: a file, a log binary", async () => {
+    const file = join(directory, "uri/file.log");
+    const both = ["/bin/sh", "-c", "echo out; echo err >&2"];
+    expect((await run(["--rm", ...ours, "--log-uri", `file://${file}`], "u1", both)).code).toBe(0);
+    expect(readFileSync(file, "utf8").split("\n").sort()).toEqual(["", "err", "out"]);
+    const logger = join(directory, "logger");
+    const logged = join(directory, "logged");
+    writeFileSync(
+      logger,
+      `#!/bin/sh\nPATH=/usr/bin:/bin\necho "$CONTAINER_NAMESPACE/$CONTAINER_ID" >> ${logged}\nexec 5>&-\ncat <&3 >> ${logged}\n`,
+      { mode: 0o755 },
+    );
+    expect((await run(["--rm", ...ours, "--log-uri", `binary://${logger}`], "u2", both)).code).toBe(0);
+    expect(readFileSync(logged, "utf8")).toBe("ns/u2\nout\n");
   }, 60_000);
 
   test("a program that is not there: the runtime's words, nothing left", async () => {

@@ -147,6 +147,31 @@ describe.skipIf(cannot !== undefined)(`the sleeping shim${cannot ? ` (${cannot})
     ]);
   }, 30_000);
 
+  for (const { ends, script } of [
+    { ends: "reads on", script: "cat <&3" },
+    { ends: "ends", script: "head -n 1 <&3" },
+  ])
+    test(`a log binary that ${ends} while the shim sleeps`, async () => {
+      const id = `logger-${ends.split(" ")[0]}`;
+      const file = join(host.directory, id);
+      const logger = join(host.directory, `${id}.sh`);
+      writeFileSync(logger, `#!/bin/sh\nPATH=/usr/bin:/bin\nexec 5>&-\n${script} >> ${file}\n`, {
+        mode: 0o755,
+      });
+      const shim = await running(id, { args: ["/bin/sh", "-c", "echo one; read x; echo two"], stdin: true });
+      await shim.create({ uri: `binary://${logger}` });
+      await shim.task.start({ id });
+      await until("the first line", () => readFileSync(file, "utf8") === "one\n");
+      await sleeps(shim);
+      await shim.task.state({ id });
+      await sleeps(shim);
+      writeFifo(shim.fifo("stdin"), "go\n");
+      await shim.task.wait({ id });
+      await shim.task.delete({ id });
+      expect(readFileSync(file, "utf8")).toBe(ends === "ends" ? "one\n" : "one\ntwo\n");
+      await shim.task.shutdown({ id });
+    }, 30_000);
+
   test("out of memory while it sleeps: the event comes with the next process's death, before the exit", async () => {
     const shim = await running("oom", {
       args: ["/bin/sh", "-c", "read x; busybox sort /dev/zero; read x; exit 3"],

@@ -16,6 +16,8 @@ const TERMINATION = 10_000;
 /** A log binary in another process's hands. */
 export interface SavedLogBinary {
   pid: number;
+  /** It has ended: the pid may be somebody else's by now. */
+  over: boolean;
 }
 
 export interface LogBinaryOptions {
@@ -41,7 +43,9 @@ export class LogBinary {
     });
     if ("pid" in start) {
       this.pid = start.pid;
-      exits.claim(start.pid, () => this.#ended.resolve());
+      this.#over = start.over;
+      if (start.over) this.#ended.resolve();
+      else exits.claim(start.pid, () => this.#ended.resolve());
       return;
     }
     const { path, args, id, namespace } = start;
@@ -105,12 +109,13 @@ export class LogBinary {
 
   /** For another process to go on with; undefined while it is being started. */
   save(): SavedLogBinary | undefined {
-    return this.#ready || this.#stdout || this.#stderr ? undefined : { pid: this.pid };
+    return this.#ready || this.#stdout || this.#stderr ? undefined : { pid: this.pid, over: this.#over };
   }
 
   /** Its streams have ended: resolves when it has too, of itself or by force. */
   async close(): Promise<void> {
     for (const each of [this.#stdout, this.#stderr, this.#ready]) each?.close();
+    if (this.#over) return;
     for (const [patience, signal] of [
       [PATIENCE, "SIGTERM"],
       [TERMINATION, "SIGKILL"],
