@@ -4,6 +4,7 @@ import { linkSync, mkdtempSync, readFileSync, readlinkSync, renameSync, rmSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { childEnvironment } from "../../src/self.ts";
+import { ShimControl } from "../../src/wire/ttrpc/shim-control.ts";
 import { built, bunker } from "../support/binary.ts";
 import { cannot, Host, type Shim, until, writeFifo } from "./harness.ts";
 
@@ -126,6 +127,15 @@ describe.skipIf(reason !== undefined)(`shim upgrade${reason ? ` (${reason})` : "
   }, 60_000);
 
   test("a container that is not there, a program that is none", async () => {
+    const shim = await host.shim("stays", { program: [bunker], binary: "" }).start(3);
+    const control = shim.client.service(ShimControl);
+    const become = (program: string) => control.upgrade({ program });
+    await expect(become("/bin/true")).rejects.toThrow("upgrade to /bin/true: it is no shim of this kind");
+    await expect(become("/no/such")).rejects.toThrow("no such file or directory");
+    await expect(become("/etc/passwd")).rejects.toThrow("it is no executable file");
+    await expect(become("bunker")).rejects.toThrow("the path is not absolute");
+    expect((await control.version({})).program).toBe(bunker);
+    await shim.task.shutdown({ id: "stays" });
     expect(await upgrade("nobody")).toMatchObject({
       code: 1,
       stderr: "shim upgrade: no living shim of nobody\n",

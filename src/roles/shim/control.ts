@@ -3,7 +3,7 @@
 import { S_IFREG } from "../../../ffi/constants/fcntl.ts";
 import { linkText, statOf } from "../../../ffi/path.ts";
 import { log } from "../../observe/log.ts";
-import { compiled } from "../../self.ts";
+import { childEnvironment, compiled } from "../../self.ts";
 import { commit, version } from "../../version.ts";
 import { ServiceError } from "../../wire/containerd/services.ts";
 import type { Handlers } from "../../wire/ttrpc/service.ts";
@@ -15,6 +15,7 @@ const PAUSE = 10;
 const PATIENCE = 30_000;
 
 const SELF = "/proc/self/exe";
+const SHIM = "containerd-shim-bunker-v2";
 
 export class Control {
   #upgrading = false;
@@ -24,8 +25,8 @@ export class Control {
   get handlers(): Handlers<typeof ShimControl> {
     return {
       version: () => ({ version, commit, program: linkText(SELF) }),
-      upgrade: ({ program }) => {
-        checkProgram(program);
+      upgrade: async ({ program }) => {
+        await checkProgram(program);
         void this.#become(program);
         return {};
       },
@@ -33,17 +34,17 @@ export class Control {
   }
 
   /** Takes over when the executable at our own path was replaced. */
-  lookForNewer(): void {
-    if (!compiled) return;
+  async lookForNewer(): Promise<void> {
+    if (!compiled || this.#upgrading) return;
     try {
       const [own, there] = [statOf(SELF), statOf(process.execPath)];
       if (own.ino === there.ino && own.dev === there.dev) return;
-      checkProgram(process.execPath);
+      await checkProgram(process.execPath);
     } catch {
-      // Nothing is there: this one goes on.
+      // Nothing is there, or it is being written: this one goes on.
       return;
     }
-    void this.#become(process.execPath);
+    await this.#become(process.execPath);
   }
 
   /** Becomes `program` as soon as nothing is under way: no request, no event, no byte. */
@@ -65,7 +66,8 @@ export class Control {
   }
 }
 
-function checkProgram(program: string): void {
+/** What is executed in our place must be a shim: it is asked for its version first. Throws InvalidArgument. */
+async function checkProgram(program: string): Promise<void> {
   const refused = (why: string) => new ServiceError("InvalidArgument", `upgrade to ${program}: ${why}`);
   if (!program.startsWith("/")) throw refused("the path is not absolute");
   let stat: ReturnType<typeof statOf>;
@@ -75,4 +77,18 @@ function checkProgram(program: string): void {
     throw refused((error as Error).message);
   }
   if (stat.type !== S_IFREG || (stat.mode & 0o111) === 0) throw refused("it is no executable file");
+  let said: string;
+  try {
+    const child = Bun.spawn([program, "-v"], {
+      argv0: SHIM,
+      env: childEnvironment(),
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    // Our own wait4(-1) may be faster than Bun's.
+    void child.exited.catch(() => {});
+    said = await child.stdout.text();
+  } catch (error) {
+    throw refused((error as Error).message);
+  }
+  if (!said.startsWith(`${SHIM}:`)) throw refused("it is no shim of this kind");
 }

@@ -47,7 +47,7 @@ export async function serve(flags: Flags): Promise<number> {
     exits,
     publisher,
     onShutdown: over.resolve,
-    onConnect: () => control.lookForNewer(),
+    onConnect: () => void control.lookForNewer(),
   });
   const server = new TtrpcServer((error) => log("warning", "a connection was ended", { error }), touch);
   server.register(TaskV2, service.handlers, ["wait"]).register(TaskV3, service.handlers, ["wait"]);
