@@ -77,6 +77,14 @@ export function writeAll(fd: FdLike, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length; ) at += write(fd, at === 0 ? bytes : bytes.subarray(at));
 }
 
+/** pwrite(2) until all is written: at an offset and without moving the descriptor's own. */
+export function writeAllAt(fd: FdLike, bytes: Uint8Array, offset: number): void {
+  for (let at = 0; at < bytes.length; ) {
+    const part = bytes.subarray(at);
+    at += syscall("pwrite64", undefined, fdNumber(fd), part, part.byteLength, offset + at);
+  }
+}
+
 export function mkdirat(dir: FdLike, path: string, mode: number): void {
   syscall("mkdirat", path, fdNumber(dir), cstr(path), mode);
 }

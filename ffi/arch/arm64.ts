@@ -50,6 +50,7 @@ export const NR = {
   getdents64: 61,
   lseek: 62,
   pread64: 67,
+  pwrite64: 68,
   read: 63,
   write: 64,
   ppoll: 73,

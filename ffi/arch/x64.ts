@@ -6,6 +6,7 @@ export const NR = {
   poll: 7,
   lseek: 8,
   pread64: 17,
+  pwrite64: 18,
   mmap: 9,
   mprotect: 10,
   munmap: 11,

@@ -1,12 +1,13 @@
 // The assembler: plan → a static ELF of three segments: the loop (read, execute), the data pool and the records (read,
 // write). All addresses are fixed, so a plan is written down in its final form as it is made. man 5 elf; gABI 4 and 5.
 import { type Arch, machines } from "../../ffi/arch/index.ts";
-import { loop as loopArm64 } from "./machine/arm64.ts";
+import { loop as loopArm64 } from "./machine/arm64.ts" with { type: "macro" };
 import { HEAD, HEAD_ADDRESS, POOL_ADDRESS, POOL_OFFSET, TEXT } from "./machine/layout.ts";
-import { loop as loopX64 } from "./machine/x64.ts";
+import { loop as loopX64 } from "./machine/x64.ts" with { type: "macro" };
 import type { Plan } from "./plan.ts";
 
-const LOOP: Record<Arch, () => Uint8Array> = { x64: loopX64, arm64: loopArm64 };
+/** Macros: the loops are assembled when the bundle is made, not when a container starts. */
+const LOOP: Record<Arch, readonly number[]> = { x64: loopX64(), arm64: loopArm64() };
 /** Segments start on pages; arm64 kernels may have 64 KiB ones. */
 const PAGE: Record<Arch, number> = { x64: 0x1000, arm64: 0x10000 };
 
@@ -28,8 +29,8 @@ export interface AssembleOptions {
 
 /** Emits the ELF. Throws when a label was never placed. */
 export function assemble(plan: Plan, options: AssembleOptions = {}): Uint8Array {
-  const { pool, words } = plan.finish();
-  const code = LOOP[plan.arch]();
+  const { pool, words, room } = plan.finish();
+  const code = LOOP[plan.arch];
   const entry = ELF_HEADER + PROGRAM_HEADERS * PROGRAM_HEADER;
   if (entry + code.length > POOL_OFFSET) throw new Error("the loop outgrew its place");
   const page = PAGE[plan.arch];
@@ -48,12 +49,14 @@ export function assemble(plan: Plan, options: AssembleOptions = {}): Uint8Array 
     offset: headOffset,
     address: HEAD_ADDRESS,
     size: headSize,
+    room: room.records,
     align: page,
   });
   segment(view, 2, PT_LOAD, PF_R | PF_W, {
     offset: POOL_OFFSET,
     address: POOL_ADDRESS,
     size: pool.length,
+    room: room.pool,
     align: page,
   });
   segment(view, 3, PT_GNU_STACK, PF_R | PF_W, { offset: 0, address: 0, size: 0, align: 16 });
@@ -84,6 +87,8 @@ interface Extent {
   offset: number;
   address: number;
   size: number;
+  /** Zeroed bytes behind what the file has. */
+  room?: number;
   align: number;
 }
 
@@ -96,6 +101,6 @@ function segment(view: DataView, index: number, type: number, flags: number, ext
   view.setUint32(at + 16, extent.address, true);
   view.setUint32(at + 24, extent.address, true);
   view.setUint32(at + 32, extent.size, true);
-  view.setUint32(at + 40, extent.size, true);
+  view.setUint32(at + 40, extent.size + (extent.room ?? 0), true);
   view.setUint32(at + 48, extent.align, true);
 }

@@ -108,11 +108,16 @@ export class Plan {
   readonly labels: Label[] = [];
   /** The records in machine form. Before the JIT has warmed up every write costs, so what is zero is left alone. */
   #words = new Int32Array(512 * WORDS);
+  /** Those of parts that are not given out yet. */
   readonly #jumps: { at: number; label: Label }[] = [];
   readonly #nr: Readonly<Record<SyscallName, number>>;
   #pool = Buffer.alloc(1 << 14);
   #poolSize = 0;
   readonly #strings = new Map<string, Address>();
+  /** Where the plan was cut: a part ends before this record, and at this size of the pool. */
+  #cut: { record: number; pool: number } | undefined;
+  /** The end of what `finish` and `next` have given out. */
+  #given = { record: 0, pool: 0 };
 
   constructor(
     readonly title: string,
@@ -272,18 +277,67 @@ export class Plan {
     if (fail) this.#jumps.push({ at: start + RECORD.fail / 4, label: fail });
   }
 
-  /** The pool and the records as they go into the ELF. Throws when a label was never placed. */
-  finish(): { pool: Uint8Array; words: Int32Array } {
-    for (const { at, label } of this.#jumps) {
+  /**
+   * Cuts the plan: what comes after this is made while the part before it runs already, which reads it from descriptor `from`
+   * into its own memory, to go on there. It must not be let come here before `next` is in that file, behind the parts before.
+   */
+  cut(from: number): void {
+    // {bytes of records, bytes of pool}: the part's head in the file.
+    const head = this.bytes("head of the next part", new Uint8Array(HEAD_OF_PART));
+    const record = this.records.length + 3;
+    const pool = this.#poolSize;
+    const why = "reading the next part of the plan";
+    const read = (name: string, address: number, size: Arg) =>
+      this.call("read", [from, new Address(address - POOL_ADDRESS, name), size], { why });
+    read("head", POOL_ADDRESS + head.offset, HEAD_OF_PART);
+    read("next record", FIRST_RECORD + record * RECORD.size, new Slot("size of records", head.offset));
+    read("pool", POOL_ADDRESS + pool, new Slot("size of pool", head.offset + 8));
+    this.#cut = { record, pool };
+  }
+
+  /** What was made since the last part: up to the cut, or to the end. Throws when it jumps to where nothing is yet. */
+  #part(): { pool: Uint8Array; words: Int32Array } {
+    const from = this.#given;
+    const to = this.#cut ?? { record: this.records.length, pool: this.#poolSize };
+    this.#given = to;
+    this.#cut = undefined;
+    for (const { at, label } of this.#jumps.splice(0)) {
       if (label.index < 0) throw new Error(`label ${label.name} was never placed`);
       this.#words[at] = FIRST_RECORD + label.index * RECORD.size;
     }
     return {
-      pool: this.#pool.subarray(0, this.#poolSize),
-      words: this.#words.subarray(0, this.records.length * WORDS),
+      pool: this.#pool.subarray(from.pool, to.pool),
+      words: this.#words.subarray(from.record * WORDS, to.record * WORDS),
     };
   }
+
+  /**
+   * The pool and the records as they go into the ELF: the first part of a plan that was cut. `room`: bytes that must be free
+   * behind each of them. Throws when a label was never placed.
+   */
+  finish(): { pool: Uint8Array; words: Int32Array; room: { pool: number; records: number } } {
+    const room = this.#cut ? ROOM : { pool: 0, records: 0 };
+    return { ...this.#part(), room };
+  }
+
+  /** The next part, for the file that the running one reads. Throws when a label was never placed, or it is too much. */
+  next(): Uint8Array {
+    const { pool, words } = this.#part();
+    if (this.records.length * RECORD.size > ROOM.records || this.#poolSize > ROOM.pool)
+      throw new Error("the plan outgrew the room that was left for it");
+    const file = new Uint8Array(HEAD_OF_PART + words.byteLength + pool.length);
+    const view = new DataView(file.buffer);
+    view.setUint32(0, words.byteLength, true);
+    view.setUint32(8, pool.length, true);
+    file.set(new Uint8Array(words.buffer, words.byteOffset, words.byteLength), HEAD_OF_PART);
+    file.set(pool, HEAD_OF_PART + words.byteLength);
+    return file;
+  }
 }
+
+const HEAD_OF_PART = 16;
+/** Address space for what is read later; what is not touched costs nothing. */
+const ROOM = { records: 0x80000, pool: 0x400000 } as const;
 
 /** Index of the record at an address that the launcher reported. */
 export function recordIndex(address: number): number {

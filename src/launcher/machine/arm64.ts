@@ -23,7 +23,7 @@ class Code {
     this.#branches.push({ at: this.words.length, to, bits: 19 });
     this.emit(word);
   }
-  finish(): Uint8Array {
+  finish(): number[] {
     for (const { at, to, bits } of this.#branches) {
       const target = this.#labels.get(to);
       if (target === undefined) throw new Error(`no label ${to}`);
@@ -32,7 +32,7 @@ class Code {
       this.words[at] =
         bits === 26 ? (word | (delta & 0x3ffffff)) >>> 0 : (word | ((delta & 0x7ffff) << 5)) >>> 0;
     }
-    return new Uint8Array(Uint32Array.from(this.words).buffer);
+    return [...new Uint8Array(Uint32Array.from(this.words).buffer)];
   }
 }
 
@@ -63,8 +63,8 @@ const cmpw = (n: number, m: number) => 0x6b00001f | (m << 16) | (n << 5);
 const cmpwi = (n: number, imm: number) => 0x7100001f | (imm << 10) | (n << 5);
 const SVC = 0xd4000001;
 
-/** The machine code of the loop. */
-export function loop(): Uint8Array {
+/** The machine code of the loop, byte by byte: a macro of elf.ts. */
+export function loop(): number[] {
   const c = new Code();
   const address = (d: number, value: number) => {
     c.emit(movz(d, value));

@@ -27,7 +27,7 @@ class Code {
     if (target === undefined) throw new Error(`far jump forward to ${to}`);
     this.emit(0xe9, ...u32(target - (this.bytes.length + 5)));
   }
-  finish(): Uint8Array {
+  finish(): number[] {
     for (const { at, to } of this.#jumps) {
       const target = this.#labels.get(to);
       if (target === undefined) throw new Error(`no label ${to}`);
@@ -35,7 +35,7 @@ class Code {
       if (delta < -128 || delta > 127) throw new Error(`jump to ${to} is too far: ${delta}`);
       this.bytes[at] = delta & 0xff;
     }
-    return Uint8Array.from(this.bytes);
+    return this.bytes;
   }
 }
 
@@ -56,8 +56,8 @@ const ARGUMENTS = [
   { load: [0x4c, 0x8b, 0x4b], follow: [0x4d, 0x8b, 0x09] }, // r9
 ] as const;
 
-/** The machine code of the loop. */
-export function loop(): Uint8Array {
+/** The machine code of the loop, byte by byte: a macro of elf.ts. */
+export function loop(): number[] {
   const c = new Code();
   c.emit(0xbe, ...u32(HEAD_ADDRESS)); // mov esi,head
   c.emit(0x48, 0x89, 0x66, HEAD.stack); // mov [rsi+stack],rsp

@@ -1,5 +1,6 @@
 // Flags + daemon.json + defaults → EngineConfig.
-import { statfsSync } from "node:fs";
+import { CGROUP2_SUPER_MAGIC } from "../../../../ffi/constants/magic.ts";
+import { fileSystemAt } from "../../../../ffi/statfs.ts";
 import { log } from "../../../observe/log.ts";
 import { byKey } from "./directives.ts";
 import { DEFAULT_CONFIG_FILE, readConfigFile, refuseConflicts } from "./file.ts";
@@ -9,7 +10,6 @@ import { ConfigError, parseBytes, parseMirror } from "./values.ts";
 
 /** Where TLS files are when nobody says. */
 const CERT_PATH = process.env["DOCKER_CERT_PATH"] || "/root/.docker";
-const CGROUP2_MAGIC = 0x63677270; // linux/magic.h CGROUP2_SUPER_MAGIC
 
 type Values = ReadonlyMap<string, unknown>;
 
@@ -67,13 +67,7 @@ function checkExecOptions(options: string[]): void {
   }
 }
 
-function cgroupVersion2(): boolean {
-  try {
-    return statfsSync("/sys/fs/cgroup").type === CGROUP2_MAGIC;
-  } catch {
-    return false;
-  }
-}
+const cgroupVersion2 = () => fileSystemAt("/sys/fs/cgroup") === CGROUP2_SUPER_MAGIC;
 
 function oneOf<T extends string>(value: string, allowed: readonly T[], refusal: string): T {
   const found = allowed.find((word) => word === value);

@@ -1,6 +1,10 @@
 // Which cgroup file systems this host has, and where: v1 controllers, the unified hierarchy, or both (hybrid).
-// Read from mountinfo, since a folder of a controller's name below /sys/fs/cgroup may be no cgroup at all.
+// A folder of a controller's name below /sys/fs/cgroup may be no cgroup at all: the kernel is asked.
+import { AT_FDCWD } from "../../../../ffi/constants/fcntl.ts";
+import { CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC } from "../../../../ffi/constants/magic.ts";
 import { readText } from "../../../../ffi/path.ts";
+import { fileSystemAt } from "../../../../ffi/statfs.ts";
+import { statAt } from "../../../../ffi/tree.ts";
 
 export interface Hierarchy {
   /** Controllers of a v1 mount ("cpu", "cpuacct"; "name=systemd"); empty for the unified one. */
@@ -55,8 +59,7 @@ export function parseMountinfo(mountinfo: string): Cgroups {
     if (!v1.some((known) => known.controllers.join() === controllers.join()))
       v1.push({ controllers, mountpoint, root });
   }
-  const mode = v1.length === 0 ? (unified ? "v2" : "none") : unified ? "hybrid" : "v1";
-  return { mode, v1, unified };
+  return { mode: modeOf(v1, unified), v1, unified };
 }
 
 /** Parses /proc/PID/cgroup: controller list ("cpu,cpuacct", "name=systemd", "" for v2) → path. */
@@ -72,7 +75,49 @@ export function parseMembership(text: string): Map<string, string> {
 }
 
 export function hostCgroups(): Cgroups {
-  return parseMountinfo(readText("/proc/self/mountinfo"));
+  return usualCgroups(readText("/proc/self/cgroup")) ?? parseMountinfo(readText("/proc/self/mountinfo"));
+}
+
+/** Inode of the root of a whole hierarchy; a part of one, as a container sees it, has another. */
+const ROOT_INODE = 1;
+
+/**
+ * Whole hierarchies at their usual places, found by asking there: mountinfo tells the same, but the kernel writes a line for every
+ * mount of the host, and a host with many containers has hundreds. `membership`: /proc/self/cgroup. undefined when anything is
+ * not where it is looked for.
+ */
+function usualCgroups(membership: string): Cgroups | undefined {
+  const v1: Hierarchy[] = [];
+  const devices = new Set<string>();
+  let unified: Hierarchy | undefined;
+  const root = (mountpoint: string, controllers: string[], magic: number): Hierarchy | undefined => {
+    if (fileSystemAt(mountpoint) !== magic) return undefined;
+    const stat = statAt(AT_FDCWD, mountpoint);
+    if (stat?.ino !== ROOT_INODE || devices.has(stat.dev)) return undefined;
+    devices.add(stat.dev);
+    return { controllers, mountpoint, root: "/" };
+  };
+  for (const line of membership.split("\n")) {
+    if (line === "") continue;
+    const first = line.indexOf(":");
+    const names = line.slice(first + 1, line.indexOf(":", first + 1));
+    if (names === "") {
+      unified =
+        root("/sys/fs/cgroup", [], CGROUP2_SUPER_MAGIC) ??
+        root("/sys/fs/cgroup/unified", [], CGROUP2_SUPER_MAGIC);
+      if (!unified) return undefined;
+      continue;
+    }
+    const folder = names.startsWith("name=") ? names.slice("name=".length) : names;
+    const hierarchy = root(`/sys/fs/cgroup/${folder}`, names.split(","), CGROUP_SUPER_MAGIC);
+    if (!hierarchy) return undefined;
+    v1.push(hierarchy);
+  }
+  return { mode: modeOf(v1, unified), v1, unified };
+}
+
+function modeOf(v1: readonly Hierarchy[], unified: Hierarchy | undefined): Cgroups["mode"] {
+  return v1.length === 0 ? (unified ? "v2" : "none") : unified ? "hybrid" : "v1";
 }
 
 export function membership(pid: number | "self"): Map<string, string> {

@@ -1,7 +1,7 @@
 // What a valid config.json may still ask for wrongly or in vain: checked before anything is made.
-import { NR } from "../../../../ffi/arch/index.ts";
-import { cstr, rawSyscall } from "../../../../ffi/libc.ts";
+import { PROC_SUPER_MAGIC } from "../../../../ffi/constants/magic.ts";
 import { linkText } from "../../../../ffi/path.ts";
+import { fileSystemAt } from "../../../../ffi/statfs.ts";
 import type { Config, IdMapping, Mount, NamespaceType } from "../../../spec/oci/runtime.ts";
 import { RuntimeError } from "../errors.ts";
 import { belowRoot } from "../launch/context.ts";
@@ -68,7 +68,6 @@ const OVER_PROC = new Set(
     .split(" ")
     .map((name) => `proc/${name}`),
 );
-const PROC_SUPER_MAGIC = 0x9fa0;
 
 /** A volume over /proc would let an image pretend what the kernel says of a process (CVE-2019-16884). */
 function checkProcMount(mount: Mount): void {
@@ -81,16 +80,10 @@ function checkProcMount(mount: Mount): void {
     );
   }
   if (mount.type === "proc") return;
-  if (isBind(mount) && isProc(mount.source ?? "")) return;
+  if (isBind(mount) && fileSystemAt(mount.source ?? "") === PROC_SUPER_MAGIC) return;
   throw new RuntimeError(
     `${JSON.stringify(mount.destination)} cannot be mounted because it is not of type proc`,
   );
-}
-
-/** man 2 statfs; f_type is the first field. */
-function isProc(path: string): boolean {
-  const buffer = new BigInt64Array(16);
-  return rawSyscall(NR.statfs, cstr(path), buffer) === 0 && buffer[0] === BigInt(PROC_SUPER_MAGIC);
 }
 
 /** Fields whose silent omission would change what the container may do or sees. */

@@ -1,25 +1,18 @@
 // create and run: config.json becomes cgroups, a plan, a launcher, and a container that waits for its start.
 
 import { arch } from "../../../../ffi/arch/index.ts";
-import { O_DIRECTORY, O_PATH, O_RDWR, S_IFIFO } from "../../../../ffi/constants/fcntl.ts";
+import { O_DIRECTORY, O_PATH } from "../../../../ffi/constants/fcntl.ts";
 import { isErrno } from "../../../../ffi/errno.ts";
 import type { Fd } from "../../../../ffi/fd.ts";
-import { mknodat, open, write } from "../../../../ffi/file.ts";
+import { open } from "../../../../ffi/file.ts";
 import { print } from "../../../../ffi/output.ts";
 import { exists, kindOf, readText, realPath } from "../../../../ffi/path.ts";
+import { memfd } from "../../../launcher/memfd.ts";
 import { renderPlan } from "../../../launcher/render.ts";
-import {
-  inherited,
-  PlanError,
-  pipe,
-  type Report,
-  type RunningPlan,
-  spawnPlan,
-} from "../../../launcher/spawn.ts";
 import { span } from "../../../observe/trace.ts";
 import type { Config } from "../../../spec/oci/runtime.ts";
 import { parseConfig } from "../../../spec/oci/runtime-validate.ts";
-import { createCgroups, removeCgroups } from "../cgroup/container.ts";
+import { createCgroups } from "../cgroup/container.ts";
 import { hostCgroups, membership } from "../cgroup/hierarchy.ts";
 import { cgroupOwner, giveCgroup } from "../cgroup/ownership.ts";
 import { containerCgroups } from "../cgroup/paths.ts";
@@ -29,6 +22,7 @@ import {
   execLabel,
   existsPlainly,
   foreignStdio,
+  type HostCapabilities,
   hostCapabilities,
   inUserNamespace,
   mountLabel,
@@ -37,26 +31,27 @@ import {
   sharedParent,
 } from "../host.ts";
 import { ALL_CAPABILITIES, capabilitySets } from "../launch/capabilities.ts";
-import { belowRoot, type Descriptors, TELL } from "../launch/context.ts";
-import { createPlan } from "../launch/create-plan.ts";
+import { belowRoot } from "../launch/context.ts";
+import {
+  addRoot,
+  type BegunPlan,
+  beginPlan,
+  type CloneFacts,
+  finishPlan,
+  type RootFacts,
+} from "../launch/create-plan.ts";
 import { parseMountOptions } from "../launch/mount-options.ts";
 import { isBind } from "../launch/mounts.ts";
-import { NAMESPACE_FLAG } from "../launch/namespaces.ts";
+import type { ProcessFacts } from "../launch/process.ts";
 import { checkConfig } from "./check.ts";
 import { makeLinkTargets } from "./dangling.ts";
 import { keepsGroups } from "./extensions.ts";
 import { filterOf } from "./filter.ts";
 import { withHome } from "./home.ts";
-import { runHooks } from "./hooks.ts";
-import { writeIdMaps } from "./id-maps.ts";
-import type { Listener } from "./listener.ts";
+import { descriptors, type Extra, type Failures, follow, type PlanMaking, undo } from "./launcher-talk.ts";
 import { mountSource } from "./mount-source.ts";
-import { writePidFile } from "./pid-file.ts";
-import { pidFirst } from "./pid-first.ts";
-import { isAlive, processStat } from "./process-table.ts";
-import { giveNetDevices, preparedMounts, rareSettings, rdtGroupsOf, seccompListener } from "./rare.ts";
+import { preparedMounts, rareSettings, rdtGroupsOf, seccompListener } from "./rare.ts";
 import type { ContainerState, StateStore } from "./state.ts";
-import { stateDocument } from "./status.ts";
 
 export interface LaunchOptions {
   id: string;
@@ -78,6 +73,8 @@ export interface LaunchOptions {
   pidFile: string | undefined;
   /** Print the plan instead of carrying it out. */
   planOnly: boolean;
+  /** Called as soon as the first process exists, while the launcher goes on: who wants to follow it is ready by its start. */
+  born?(pid: number): void;
   warn(message: string): void;
 }
 
@@ -146,57 +143,43 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
   using root = open(rootfs, O_PATH | O_DIRECTORY);
   const prepared = await preparedMounts(config, root);
   const { listener, withListener } = await seccompListener(config, options.planOnly);
-  const extra = { listener, mounts: [...prepared.values()] };
+  const extra: Extra = {
+    listener,
+    mounts: [...prepared.values()],
+    rest: mayBeCut(config) && !options.planOnly ? memfd("rest of the plan") : undefined,
+  };
   const fds = descriptors(options, extra);
-  const hooks = config.hooks ?? {};
-  const duringCreate = [hooks.prestart, hooks.createRuntime, hooks.createContainer].some(
-    (list) => list?.length,
-  );
-  const propagation = config.linux?.rootfsPropagation ?? "";
-  const plan = createPlan(config, {
+  const early: CloneFacts = {
     arch,
     id,
     fds,
     rootfs,
-    sharedParent: propagation.endsWith("shared") ? sharedParent(rootfs, propagation) : undefined,
     cgroups,
     cgroupPaths,
     sourceKind: mountSource,
     exists: (path) => existsPlainly(root, path),
     modeOf: (path) => plainMode(root, path),
-    hostHasKcore: exists("/proc/kcore"),
     oomScoreAdj: oomScore(process, capabilities, options.warn),
-    noPivot: options.noPivot,
-    keyring: !options.noNewKeyring,
-    hooks: duringCreate,
-    execLabel: execLabel(process),
-    mountLabel: mountLabel(config.linux?.mountLabel),
-    capabilities: capabilitySets(
-      process.capabilities,
-      userNamespace ? ALL_CAPABILITIES & capabilities.known : capabilities.bounding & capabilities.known,
-      options.warn,
-    ),
-    knownCapabilities: capabilities.known,
-    ownStdio: foreignStdio(process.user.uid, process.terminal ?? false),
     inUserNamespace: userNamespace,
-    keepGroups: keepsGroups(config),
     prepared: [...prepared.keys()],
     outside: userNamespace && !asUser ? (await import("../launch/outside.ts")).takeOutside : undefined,
-    hostDevices: asUser,
     mappedByUser:
       unprivileged && (config.linux?.namespaces ?? []).some((one) => one.type === "user" && !one.path),
-    filter: await filterOf(config, store.root),
-    withListener,
-    rare: await rareSettings(config, process),
-    env: [...withHome(process.env ?? [], root, process.user.uid), ...listenEnvironment(options.listenFds)],
-  });
+    mountLabel: mountLabel(config.linux?.mountLabel),
+  };
+  const begun = beginPlan(config, early);
+  const making = planMaking(options, begun, early, { root, capabilities, asUser, withListener });
+  if (!extra.rest) {
+    making.root();
+    await making.process();
+  }
   if (options.planOnly) {
-    print(renderPlan(plan));
+    print(renderPlan(begun.plan));
     return undefined;
   }
   const claimed = span("runtime", "state", id);
   store.claim(id);
-  const failures: Failures = { store, state, running: undefined };
+  const failures: Failures = { store, state, running: undefined, go: undefined };
   try {
     store.write(state);
     claimed();
@@ -217,7 +200,7 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
     }
     cgroup();
     const launch = span("runtime", "launch", id);
-    const launched = await follow(options, state, failures, plan, fds, extra);
+    const launched = await follow(options, state, failures, { ...begun, ...making }, extra);
     launch();
     return launched;
   } catch (error) {
@@ -226,101 +209,73 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
   }
 }
 
+/** Host facts of which the later parts of the plan are made. */
+interface Found {
+  root: Fd;
+  capabilities: HostCapabilities;
+  asUser: boolean;
+  withListener: ProcessFacts["withListener"];
+}
+
 const listenEnvironment = (count: number) => (count > 0 ? [`LISTEN_FDS=${count}`, "LISTEN_PID=1"] : []);
 
-interface Failures {
-  store: StateStore;
-  state: ContainerState;
-  running: RunningPlan | undefined;
+/** The parts of the plan behind its beginning, and what they need to know: read when they are made, beside a launcher that runs. */
+function planMaking(options: LaunchOptions, begun: BegunPlan, early: CloneFacts, found: Found): PlanMaking {
+  const { config, store } = options;
+  const { root, capabilities, asUser } = found;
+  const process = config.process!;
+  const hooks = config.hooks ?? {};
+  const propagation = config.linux?.rootfsPropagation ?? "";
+  const rootFacts = (): RootFacts => ({
+    ...early,
+    sharedParent: propagation.endsWith("shared") ? sharedParent(early.rootfs, propagation) : undefined,
+    hostHasKcore: exists("/proc/kcore"),
+    noPivot: options.noPivot,
+    keyring: !options.noNewKeyring,
+    keepGroups: keepsGroups(config),
+    hooks: [hooks.prestart, hooks.createRuntime, hooks.createContainer].some((list) => list?.length),
+    hostDevices: asUser,
+    execLabel: execLabel(process),
+  });
+  let known: RootFacts;
+  return {
+    root() {
+      known = rootFacts();
+      return addRoot(begun, config, known);
+    },
+    async process() {
+      const permitted = early.inUserNamespace ? ALL_CAPABILITIES : capabilities.bounding;
+      finishPlan(begun, config, {
+        ...known,
+        capabilities: capabilitySets(process.capabilities, permitted & capabilities.known, options.warn),
+        knownCapabilities: capabilities.known,
+        ownStdio: foreignStdio(process.user.uid, process.terminal ?? false),
+        filter: await filterOf(config, store.root),
+        withListener: found.withListener,
+        rare: await rareSettings(config, process),
+        env: [
+          ...withHome(process.env ?? [], root, process.user.uid),
+          ...listenEnvironment(options.listenFds),
+        ],
+      });
+    },
+  };
 }
 
-/** Spawns the launcher and answers what it tells, up to the point where only the start is missing. */
-async function follow(
-  options: LaunchOptions,
-  state: ContainerState,
-  failures: Failures,
-  plan: import("../../../launcher/plan.ts").Plan,
-  fds: Descriptors,
-  extra: Extra,
-): Promise<Launched> {
-  const { store, id } = options;
-  const { config } = state;
-  const go = pipe("go pipe");
-  let fifo: Fd | undefined;
-  if (options.waitForStart) {
-    const path = store.startFifo(id);
-    mknodat(-100, path, S_IFIFO | 0o600);
-    // Read-write: opening does not wait for a writer, and an empty FIFO blocks the reader instead of ending.
-    fifo = open(path, O_RDWR);
-  }
-  const stdio = inherited(options.preserveFds);
-  stdio.push(go.readEnd.number);
-  if (fifo) stdio.push(fifo.number);
-  if (options.console) stdio.push(options.console.number);
-  stdio.push(...(extra.listener?.stdio ?? []), ...extra.mounts.map((mount) => mount.number));
-  if (stdio.length !== fds.report) throw new Error("descriptor plan and spawn disagree");
-  const running = spawnPlan(plan, { stdio, argv0: "runc:[INIT]" });
-  failures.running = running;
-  go.readEnd.close();
-  fifo?.close();
-  options.console?.close();
-  for (const mount of extra.mounts) mount.close();
-  const allow = () => write(go.writeEnd, new Uint8Array([1]));
-  const next = pidFirst(running);
-  for (;;) {
-    const report = next();
-    if (report.kind !== "message") throw await failure(report, state);
-    if (report.code === TELL.pid) {
-      state.init_process_pid = report.value;
-      state.init_process_start = processStat(report.value)?.startTime ?? 0;
-      state.namespace_paths = namespacePaths(report.value);
-      store.write(state);
-      extra.listener?.announce(report.value, state);
-      extra.listener?.close();
-      await giveNetDevices(config, report.value);
-      if (state.intel_rdt) (await import("./intel-rdt.ts")).joinRdtGroups(state.intel_rdt, report.value);
-      if (config.linux?.namespaces?.some((one) => one.type === "user" && !one.path)) {
-        writeIdMaps(report.value, config.linux);
-        allow();
-      }
-    } else if (report.code === TELL.mounted) {
-      const document = stateDocument(state, "creating");
-      await runHooks("prestart", config.hooks?.prestart, document);
-      await runHooks("createRuntime", config.hooks?.createRuntime, document);
-      await runHooks("createContainer", config.hooks?.createContainer, document, state);
-      allow();
-    } else if (report.code === TELL.ready) {
-      state.ready = true;
-      store.write(state);
-      if (options.pidFile) writePidFile(options.pidFile, state.init_process_pid);
-      if (options.waitForStart) allow();
-      return {
-        state,
-        begin: () => {
-          if (!options.waitForStart) allow();
-          go.writeEnd.close();
-          running.close();
-        },
-      };
-    } else throw new Error(`launcher sent an unknown message 0x${report.code.toString(16)}`);
-  }
-}
+/** Where less than this is allowed to a container, its memory shall not pay for reading the rest of its plan. */
+const ROOM_FOR_THE_REST = 16 << 20;
+/** Arguments and environment of more than this want a pool of their own size. */
+const MUCH_TEXT = 1 << 20;
 
-/** What few containers hand to the launcher. */
-interface Extra {
-  listener: Listener | undefined;
-  mounts: readonly Fd[];
-}
-
-function descriptors(options: LaunchOptions, extra: Extra): Descriptors {
-  const go = 3 + options.preserveFds;
-  let next = go + 1;
-  const start = options.waitForStart ? next++ : -1;
-  const console = options.console ? next++ : -1;
-  const listener = next;
-  const mounts = listener + (extra.listener ? 2 : 0);
-  const report = mounts + extra.mounts.length;
-  return { preserve: options.preserveFds, go, start, console, listener, mounts, report };
+/** Whether the launcher may start before its plan is whole. */
+function mayBeCut(config: Config): boolean {
+  const limit = config.linux?.resources?.memory?.limit ?? -1;
+  if (limit > 0 && limit < ROOM_FOR_THE_REST) return false;
+  const { args = [], env = [] } = config.process!;
+  let size = 0;
+  for (const text of args) size += text.length;
+  for (const text of env) size += text.length;
+  return size < MUCH_TEXT;
 }
 
 function resolveRootfs(path: string): string {
@@ -352,50 +307,4 @@ function absoluteSources(config: Config, bundle: string): void {
       );
     }
   }
-}
-
-function namespacePaths(pid: number): Record<string, string> {
-  return Object.fromEntries(
-    Object.values(NAMESPACE_FLAG).map(({ name, file }) => [
-      name.replace("CLONE_", ""),
-      `/proc/${pid}/ns/${file}`,
-    ]),
-  );
-}
-
-/** The words for a launcher that stopped. */
-async function failure(report: Exclude<Report, { kind: "message" }>, state: ContainerState): Promise<Error> {
-  if (report.kind === "failed")
-    return new PlanError(report.error.record, report.error.errno, report.error.message);
-  const oom = /oom_kill (\d+)/.exec(memoryEvents(state));
-  if (oom && oom[1] !== "0") return new Error("container init was OOM-killed (memory limit too low?)");
-  return new Error("container init exited prematurely");
-}
-
-function memoryEvents(state: ContainerState): string {
-  const { cgroup_paths: paths } = state;
-  for (const file of [`${paths["memory"]}/memory.oom_control`, `${paths[""]}/memory.events`]) {
-    try {
-      return readText(file);
-    } catch {
-      // Not this kind of hierarchy.
-    }
-  }
-  return "";
-}
-
-/** Takes everything back: the processes first, since they keep the cgroups busy. */
-async function undo({ store, state, running }: Failures): Promise<void> {
-  running?.close();
-  const pid = state.init_process_pid;
-  if (pid > 0 && isAlive(pid, state.init_process_start)) {
-    try {
-      globalThis.process.kill(pid, "SIGKILL");
-    } catch {
-      // It ended by itself.
-    }
-  }
-  removeCgroups(state.cgroup_paths);
-  if (state.intel_rdt) (await import("./intel-rdt.ts")).removeRdtGroups(state.intel_rdt);
-  store.remove(state.id);
 }

@@ -1,7 +1,10 @@
 // What the runtime keeps of a container: <root>/<id>/state.json and the start FIFO. The names of runc's own file are kept
 // (id, init_process_pid, cgroup_paths …), since monitoring programs read it.
 
+import { NR } from "../../../../ffi/arch/index.ts";
+import { AT_FDCWD, AT_REMOVEDIR } from "../../../../ffi/constants/fcntl.ts";
 import { isErrno } from "../../../../ffi/errno.ts";
+import { cstr, rawSyscall } from "../../../../ffi/libc.ts";
 import {
   exists,
   makeDirectories,
@@ -39,6 +42,9 @@ export interface ContainerState {
   config: Config;
 }
 
+const STATE = "state.json";
+const START = "exec.fifo";
+
 /** Directory of all containers' states. */
 export class StateStore {
   constructor(readonly root: string) {}
@@ -48,7 +54,7 @@ export class StateStore {
   }
 
   startFifo(id: string): string {
-    return `${this.root}/${id}/exec.fifo`;
+    return `${this.directory(id)}/${START}`;
   }
 
   /** Claims the id. Throws when it is invalid or taken. */
@@ -60,7 +66,7 @@ export class StateStore {
 
   write(state: ContainerState): void {
     // Below /run: it need not outlive a power cut, since the container does not either.
-    const path = `${this.directory(state.id)}/state.json`;
+    const path = `${this.directory(state.id)}/${STATE}`;
     writeText(`${path}.new`, JSON.stringify(state), { mode: 0o600 });
     rename(`${path}.new`, path);
   }
@@ -70,7 +76,7 @@ export class StateStore {
     checkId(id);
     let text: string;
     try {
-      text = readText(`${this.directory(id)}/state.json`);
+      text = readText(`${this.directory(id)}/${STATE}`);
     } catch (error) {
       if (isErrno(error, "ENOENT", "ENOTDIR")) throw notExist();
       throw error;
@@ -89,11 +95,14 @@ export class StateStore {
   }
 
   remove(id: string): void {
-    removeAll(this.directory(id));
+    const directory = this.directory(id);
+    for (const name of [STATE, START]) rawSyscall(NR.unlinkat, AT_FDCWD, cstr(`${directory}/${name}`), 0);
+    // Whatever else may lie there is looked for only if something does.
+    if (rawSyscall(NR.unlinkat, AT_FDCWD, cstr(directory), AT_REMOVEDIR) < 0) removeAll(directory);
   }
 
   list(): string[] {
-    return (namesAt(this.root) ?? []).filter((name) => exists(`${this.root}/${name}/state.json`)).sort();
+    return (namesAt(this.root) ?? []).filter((name) => exists(`${this.root}/${name}/${STATE}`)).sort();
   }
 }
 

@@ -44,6 +44,8 @@ export interface Descriptors {
   listener?: number;
   /** The first of the prepared mounts, in the order of config.json. */
   mounts?: number;
+  /** The memfd with what comes after the plan's cut; absent when it is not cut. */
+  rest?: number;
   report: number;
 }
 

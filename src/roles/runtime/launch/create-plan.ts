@@ -28,14 +28,12 @@ import { execute } from "./program.ts";
 import { changeRoot, finishRoot, makeRootReadonly, moveRoot, pivotRoot, prepareRoot } from "./rootfs.ts";
 import { addSysctls } from "./sysctl.ts";
 
-/** What is known of the host and the request when the plan is made; nothing else is read, so tests need no root. */
-export interface CreateFacts extends ProcessFacts {
+/** What the plan needs to know up to the clone; nothing else is read, so tests need no root. */
+export interface CloneFacts {
   arch: Arch;
   id: string;
   fds: Descriptors;
   rootfs: string;
-  /** Mount that the rootfs lies on, when it is shared and must be made private first. */
-  sharedParent: string | undefined;
   cgroups: Cgroups;
   cgroupPaths: CgroupPaths;
   sourceKind: SourceKind;
@@ -43,31 +41,69 @@ export interface CreateFacts extends ProcessFacts {
   exists(path: string): boolean;
   /** Permissions of such a path. */
   modeOf(path: string): number | undefined;
-  hostHasKcore: boolean;
   /** New value for oom_score_adj; undefined leaves it. */
   oomScoreAdj: number | undefined;
-  noPivot: boolean;
-  keyring: boolean;
-  /** Whether hooks run between mounting and pivot_root. */
-  hooks: boolean;
+  inUserNamespace: boolean;
   /** Mounts that the runtime has made already: descriptors from `fds.mounts` on, in this order. */
   prepared: readonly Mount[];
   /** Takes what a container in a user namespace needs from outside of it; undefined without one. */
   outside: typeof takeOutside | undefined;
-  /** Devices are bound from the host, where making them is refused. */
-  hostDevices: boolean;
   /** A user without privilege writes the id maps: only for a dumpable process, whose /proc files are his. */
   mappedByUser: boolean;
-  /** Text for /proc/self/attr/…/exec, where a security module is on. */
-  execLabel: { file: string; label: string } | undefined;
   /** SELinux label of the file systems that the container gets anew. */
   mountLabel: string | undefined;
 }
 
+/** What it needs to know further, to put the container's root in place. */
+export interface RootFacts extends CloneFacts {
+  /** Mount that the rootfs lies on, when it is shared and must be made private first. */
+  sharedParent: string | undefined;
+  hostHasKcore: boolean;
+  noPivot: boolean;
+  keyring: boolean;
+  keepGroups: boolean;
+  /** Whether hooks run between mounting and pivot_root. */
+  hooks: boolean;
+  /** Devices are bound from the host, where making them is refused. */
+  hostDevices: boolean;
+  /** Text for /proc/self/attr/…/exec, where a security module is on. */
+  execLabel: { file: string; label: string } | undefined;
+}
+
+/** What is known of the host and the request when the plan is made. */
+export interface CreateFacts extends RootFacts, ProcessFacts {}
+
 const DEFAULT_FDS_NAME = "runc:[INIT]";
+
+/** A plan that is not at its end yet, and what the rest of it must know. */
+export interface BegunPlan {
+  plan: Plan;
+  context: Context;
+  fresh: readonly NamespaceType[];
+  ownMounts: boolean;
+  outside: Outside | undefined;
+  /** The v1 cgroups, and their opened `tasks` files. */
+  v1: string[];
+  tasks: Slot[];
+  /** Set by `addRoot`. */
+  readonlyLater: Slot[];
+  masks?: Masks;
+  label?: Slot;
+}
 
 /** The plan, from close_range to execve. Throws on what config.json asks for and this runtime cannot do. */
 export function createPlan(config: Config, facts: CreateFacts): Plan {
+  const begun = beginPlan(config, facts);
+  addRoot(begun, config, facts);
+  finishPlan(begun, config, facts);
+  return begun.plan;
+}
+
+/**
+ * The plan as far as the new namespaces. With `facts.fds.rest` it is cut there: the launcher can start with this, and makes the
+ * namespaces (1 ms) while the rest is made; and again behind `addRoot`, unless the parent has something else to allow until then.
+ */
+export function beginPlan(config: Config, facts: CloneFacts): BegunPlan {
   const plan = new Plan(`create ${facts.id}`, facts.arch);
   const context: Context = {
     plan,
@@ -114,8 +150,19 @@ export function createPlan(config: Config, facts: CreateFacts): Plan {
   if (fresh.includes("time")) addTimeNamespace(context, config.linux?.timeOffsets);
   const cloned: NamespaceType[] = fresh.filter((type) => type !== "cgroup" && type !== "time");
   addClone(context, cloned, unified, child);
-
+  plan.place(context.abandoned);
+  plan.call("exit_group", [1]);
   plan.place(child);
+  if (facts.fds.rest !== undefined) {
+    awaitGo(context);
+    plan.cut(facts.fds.rest);
+  }
+  return { plan, context, fresh, ownMounts, outside, v1, tasks, readonlyLater: [] };
+}
+
+/** The container's first process, from its cgroups to a root file system that is in place. Returns whether it was cut there. */
+export function addRoot(begun: BegunPlan, config: Config, facts: RootFacts): boolean {
+  const { plan, context, fresh, ownMounts, outside, v1, tasks, readonlyLater } = begun;
   joinTasks(context, tasks, v1);
   if (fresh.includes("user")) becomeRoot(context, facts.keepGroups);
   if (facts.mappedByUser) undumpable(context);
@@ -126,15 +173,13 @@ export function createPlan(config: Config, facts: CreateFacts): Plan {
   if (fresh.includes("network")) raiseLoopback(context);
   plan.call("umask", [0]);
 
-  const readonlyLater: Slot[] = [];
-  let masks: Masks | undefined;
   if (ownMounts) {
     prepareRoot(context, facts.rootfs, config.linux?.rootfsPropagation, facts.sharedParent, outside?.root);
     addMounts(context, config, facts, readonlyLater, fresh.includes("cgroup"), outside);
-    if ((config.linux?.maskedPaths ?? []).length > 0) masks = takeMasks(context);
+    if ((config.linux?.maskedPaths ?? []).length > 0) begun.masks = takeMasks(context);
   } else refuseMounts(config);
   if (config.linux?.sysctl) addSysctls(context, config.linux.sysctl);
-  const label = facts.execLabel && openLabel(context, facts.execLabel.file);
+  if (facts.execLabel) begun.label = openLabel(context, facts.execLabel.file);
   if (facts.hooks) {
     tell(context, "mounted");
     awaitGo(context);
@@ -142,6 +187,17 @@ export function createPlan(config: Config, facts: CreateFacts): Plan {
   if (!ownMounts) changeRoot(context, facts.rootfs);
   else if (facts.noPivot) moveRoot(context);
   else pivotRoot(context);
+  const cut = facts.fds.rest !== undefined && !facts.hooks && !fresh.includes("user");
+  if (cut) {
+    awaitGo(context);
+    plan.cut(facts.fds.rest!);
+  }
+  return cut;
+}
+
+/** The rest of the plan: what is closed, who the process is, and its execve. */
+export function finishPlan(begun: BegunPlan, config: Config, facts: CreateFacts): void {
+  const { plan, context, ownMounts, readonlyLater, masks, label } = begun;
   makeDirectories(context, config.process?.cwd ?? "/", "creating the working directory");
   if (config.process?.terminal)
     addConsole(context, { size: config.process.consoleSize, uid: config.process.user.uid, bind: ownMounts });
@@ -164,15 +220,14 @@ export function createPlan(config: Config, facts: CreateFacts): Plan {
   if (label && facts.execLabel) writeLabel(context, label, facts.execLabel.label);
   const closeHere = plan.slot("root again");
   reopenRoot(context, closeHere);
+  // Not before: its number would be the next that is given out, below what has just been closed.
+  if (facts.fds.rest !== undefined) plan.call("close", [facts.fds.rest]);
   const program = addProcess(context, process, facts);
   tell(context, "ready");
   awaitGo(context);
   if (facts.fds.start >= 0) awaitStart(context);
   addLateSeccomp(context, process, facts);
   execute(context, program, process.args ?? [], facts.env);
-  plan.place(context.abandoned);
-  plan.call("exit_group", [1]);
-  return plan;
 }
 
 /** Nobody in the container may look into this process, or at what it has open (CVE-2016-9962). */
@@ -198,7 +253,7 @@ function becomeRoot(context: Context, keepGroups: boolean): void {
 function addMounts(
   context: Context,
   config: Config,
-  facts: CreateFacts,
+  facts: RootFacts,
   readonlyLater: Slot[],
   cgroupNamespace: boolean,
   outside: Outside | undefined,

@@ -6,6 +6,7 @@ import { stateDocument } from "../container/status.ts";
 import { RuntimeError } from "../errors.ts";
 import { flag, text } from "../flags.ts";
 import { follow } from "../foreground/follow.ts";
+import type { TerminalEnd } from "../foreground/terminal.ts";
 import { framed } from "../frame.ts";
 import { launchFlags, launchOptions, pidfdSocket } from "./launching.ts";
 import type { Verb } from "./verb.ts";
@@ -38,9 +39,15 @@ export const run: Verb = {
       const relay = terminal && !detach && !planOnly ? await import("../foreground/terminal.ts") : undefined;
       const own = relay?.openTerminal();
       const pidfd = await pidfdSocket(parsed);
+      let end: Promise<number> | undefined;
+      let terminalEnd: TerminalEnd | undefined;
+      const born = (pid: number) => {
+        end = follow(pid, own && (() => terminalEnd?.resize()));
+      };
       const launched = await launchContainer({
         ...options,
         waitForStart: false,
+        born: detach ? undefined : born,
         console: own ? own.remote : socket && !planOnly ? connectConsole(socket) : undefined,
       });
       if (!launched) return 0;
@@ -63,11 +70,10 @@ export const run: Verb = {
         await orStop(runHooks("poststart", hooks?.poststart, stateDocument(state, "running")));
         return 0;
       }
-      const terminalEnd = own?.attach();
-      const end = follow(state.init_process_pid, terminalEnd?.resize);
+      terminalEnd = own?.attach();
       launched.begin();
       await orStop(runHooks("poststart", hooks?.poststart, stateDocument(state, "running")));
-      const code = await end;
+      const code = await end!;
       await terminalEnd?.finish();
       if (!flag(parsed, "keep")) await destroyContainer(store, state);
       return code;
