@@ -1,4 +1,5 @@
 // dockerd as a process: from its command line to "API listen on …", and down again.
+import { heapStats } from "bun:jsc";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { configureLog, log } from "../../observe/log.ts";
@@ -112,6 +113,8 @@ async function takeDown({ engine, api, containerd, networks }: Running, stop: ()
 
 // SIGUSR1, as dockerd's goroutine dump: what this process holds, for a bug report.
 function dump(engine: Engine): void {
+  Bun.gc(true);
+  const { objectCount, objectTypeCounts } = heapStats();
   const path = join(
     engine.config.execRoot,
     `engine-dump-${new Date().toISOString().replaceAll(":", "")}.log`,
@@ -122,6 +125,9 @@ function dump(engine: Engine): void {
     bun: Bun.version,
     memory: process.memoryUsage(),
     resources: process.getActiveResourcesInfo(),
+    objects: objectCount,
+    // The many: whatever is leaked is among them sooner or later.
+    objectTypes: Object.fromEntries(Object.entries(objectTypeCounts).filter(([, count]) => count > 100)),
     containers: engine.containers.counts(),
     eventListeners: engine.events.listeners,
   };

@@ -1,9 +1,11 @@
 // POST /build, /build/prune, /build/cancel
+
 import { Hono } from "hono";
 import { log } from "../../../observe/log.ts";
 import type { Engine } from "../engine.ts";
 import { badRequest, notImplemented, toApiError, unforeseen } from "../errors.ts";
 import { leased } from "../images/leased.ts";
+import { anySignal } from "../server/any-signal.ts";
 import { Filters, type RouteContext, type RouteEnv } from "../server/request.ts";
 import { streamJson } from "../server/stream.ts";
 import { Builder } from "./builder.ts";
@@ -58,8 +60,8 @@ async function build(engine: Engine, c: RouteContext): Promise<Response> {
   const registries = readRegistryConfig(c.req.header("x-registry-config"));
   const cancel = new AbortController();
   const body = c.req.raw.body as AsyncIterable<Uint8Array> | null;
-  const early = AbortSignal.any([c.req.raw.signal, engine.shutdown, cancel.signal]);
-  const context = await receiveContext(engine.config.dataRoot, options, body, early);
+  using early = anySignal([c.req.raw.signal, engine.shutdown, cancel.signal]);
+  const context = await receiveContext(engine.config.dataRoot, options, body, early.signal);
   let parsed: ReturnType<typeof read>;
   try {
     parsed = read(context);

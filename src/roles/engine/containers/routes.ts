@@ -4,6 +4,7 @@ import { containerCreate } from "../../../spec/engine/container.ts";
 import { containerUpdate } from "../../../spec/engine/host-config.ts";
 import type { Engine } from "../engine.ts";
 import { ApiError, badRequest, toApiError } from "../errors.ts";
+import { anySignal } from "../server/any-signal.ts";
 import { MULTIPLEXED_STREAM, RAW_STREAM } from "../server/hijack.ts";
 import { boolean, Filters, integer, type RouteContext, type RouteEnv, readBody } from "../server/request.ts";
 import { streamBytes, streamJson } from "../server/stream.ts";
@@ -149,8 +150,8 @@ export function containerRoutes(engine: Engine): Hono<RouteEnv> {
     const { state } = container(c);
     // Registered before the head goes out: the client starts the container as soon as it has seen it.
     const gone = new AbortController();
-    const signal = AbortSignal.any([c.req.raw.signal, engine.shutdown, gone.signal]);
-    const result = state.wait(condition as WaitCondition, signal);
+    const any = anySignal([c.req.raw.signal, engine.shutdown, gone.signal]);
+    const result = state.wait(condition as WaitCondition, any.signal).finally(() => any[Symbol.dispose]());
     result.catch(() => {});
     return streamBytes(
       c,

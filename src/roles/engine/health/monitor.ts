@@ -1,10 +1,12 @@
 // Watches a container's health for as long as it runs: a check, a pause, a check. docker's states, events and log of five.
+
 import { log } from "../../../observe/log.ts";
 import type { Health } from "../../../spec/engine/container.ts";
 import type { Container } from "../containers/container.ts";
 import { containerEvent, persist, type Room } from "../containers/room.ts";
 import { restartContainer } from "../containers/stop.ts";
 import { fromGoTime } from "../containers/time.ts";
+import { anySignal } from "../server/any-signal.ts";
 import { type Check, checkOf } from "./config.ts";
 import { probe } from "./probe.ts";
 import { judgeHealth, nextCheck, startingHealth } from "./verdict.ts";
@@ -27,10 +29,12 @@ export function watchHealth(room: Room, container: Container, options: { resumed
   if (!options.resumed || !stored.Health) stored.Health = startingHealth(stored.Health);
   const stop = new AbortController();
   container.health = { stop: () => stop.abort() };
-  const signal = AbortSignal.any([stop.signal, room.engine.shutdown]);
-  run(room, container, check, signal).catch((error: unknown) => {
-    log("error", "container's health cannot be watched", { container: container.id, error });
-  });
+  const any = anySignal([stop.signal, room.engine.shutdown]);
+  run(room, container, check, any.signal)
+    .catch((error: unknown) => {
+      log("error", "container's health cannot be watched", { container: container.id, error });
+    })
+    .finally(() => any[Symbol.dispose]());
 }
 
 /** Ends the watching. docker calls a container whose watch ended unhealthy; `quietly` leaves the state (the engine goes). */

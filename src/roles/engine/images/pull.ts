@@ -1,8 +1,10 @@
 // POST /images/create?fromImage=…: a refusal before the first line is a status, later it comes in-band.
+
 import type { ProgressLine } from "../../../spec/engine/image.ts";
 import { familiarString } from "../../../wire/distribution/reference.ts";
 import type { Engine } from "../engine.ts";
 import { toApiError } from "../errors.ts";
+import { anySignal } from "../server/any-signal.ts";
 import type { RouteContext } from "../server/request.ts";
 import { streamJson } from "../server/stream.ts";
 import { registryAuth } from "./auth.ts";
@@ -31,10 +33,11 @@ export async function pullImage(engine: Engine, c: RouteContext): Promise<Respon
   };
   const progress = new PullProgress();
   let first = true;
+  const any = anySignal([gone.signal, c.req.raw.signal, engine.shutdown]);
   const pull = engine.images.pull(text, {
     platform: c.req.query("platform") || undefined,
     auth: registryAuth(c.req.header("x-registry-auth")),
-    signal: AbortSignal.any([gone.signal, c.req.raw.signal, engine.shutdown]),
+    signal: any.signal,
     onProgress(report) {
       if (first) {
         first = false;
@@ -44,10 +47,12 @@ export async function pullImage(engine: Engine, c: RouteContext): Promise<Respon
       for (const line of progress.lines(report)) push(line);
     },
   });
-  const outcome = pull.then(
-    ({ image, changed }) => ({ image, changed }),
-    (error: unknown) => ({ error }),
-  );
+  const outcome = pull
+    .finally(() => any[Symbol.dispose]())
+    .then(
+      ({ image, changed }) => ({ image, changed }),
+      (error: unknown) => ({ error }),
+    );
   // Until something has been said, a failure still has its own status.
   await Promise.race([start, outcome]);
   if (first) {

@@ -1,5 +1,6 @@
 // Answers that go on: JSON lines and byte streams whose head is sent at once and that stop when the client is gone.
 import { toApiError } from "../errors.ts";
+import { anySignal } from "./any-signal.ts";
 import type { RouteContext } from "./request.ts";
 
 // ES2026; not in TypeScript's library yet.
@@ -23,9 +24,8 @@ export function streamBytes(
   produce: (write: (bytes: Uint8Array | string) => Promise<void>, signal: AbortSignal) => Promise<void>,
 ): Response {
   const gone = new AbortController();
-  const signals = [c.req.raw.signal, gone.signal];
-  if (options.shutdown) signals.push(options.shutdown);
-  const signal = AbortSignal.any(signals);
+  const any = anySignal([c.req.raw.signal, gone.signal, options.shutdown]);
+  const { signal } = any;
   const encoder = new TextEncoder();
   let wake: (() => void) | undefined;
   signal.addEventListener("abort", () => wake?.(), { once: true });
@@ -52,7 +52,8 @@ export function streamBytes(
                 controller.error(error);
               } catch {}
             },
-          );
+          )
+          .finally(() => any[Symbol.dispose]());
       },
       pull() {
         wake?.();
@@ -98,12 +99,11 @@ export async function streamJsonOnceSaid(
   const gone = new AbortController();
   const said = Promise.withResolvers<void>();
   const sink = Promise.withResolvers<(value: unknown) => Promise<void>>();
-  const signals = [c.req.raw.signal, gone.signal];
-  if (options.shutdown) signals.push(options.shutdown);
+  const any = anySignal([c.req.raw.signal, gone.signal, options.shutdown]);
   const work = produce(async (value) => {
     said.resolve();
     await (await sink.promise)(value);
-  }, AbortSignal.any(signals));
+  }, any.signal).finally(() => any[Symbol.dispose]());
   await Promise.race([said.promise, work]);
   return streamJson(c, options, async (write, signal) => {
     signal.addEventListener("abort", () => gone.abort(signal.reason), { once: true });

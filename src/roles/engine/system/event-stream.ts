@@ -54,6 +54,9 @@ export function eventPasses(filters: Filters, event: EventMessage): boolean {
   );
 }
 
+/** Events that are kept for a reader that takes none; then its stream ends. */
+const BACKLOG = 10_000;
+
 export function eventStream(engine: Engine, c: RouteContext): Response {
   const filters = Filters.parse(c.req.query("filters")).allow(FILTERS);
   const now = BigInt(Date.now()) * 1_000_000n;
@@ -68,10 +71,13 @@ export function eventStream(engine: Engine, c: RouteContext): Response {
   }
   return streamJson(c, { shutdown: engine.shutdown, newline: "\n" }, async (write, signal) => {
     const queue: EventMessage[] = [];
+    const overrun = new AbortController();
     let wake: (() => void) | undefined;
     const subscription = engine.events.subscribe(
       (event) => {
-        queue.push(event);
+        // A reader that does not read must not fill the memory: what it has missed by then, it has missed for good.
+        if (queue.length === BACKLOG) overrun.abort();
+        else queue.push(event);
         wake?.();
       },
       since ?? (until === undefined ? undefined : 0n),
@@ -89,7 +95,7 @@ export function eventStream(engine: Engine, c: RouteContext): Response {
               () => end.abort(),
               Math.min(Math.max(Number((until - now) / 1_000_000n), 0), 2 ** 31 - 1),
             );
-      const stop = AbortSignal.any([signal, end.signal]);
+      const stop = AbortSignal.any([signal, end.signal, overrun.signal]);
       stop.addEventListener("abort", () => wake?.(), { once: true });
       while (!stop.aborted) {
         const event = queue.shift();
