@@ -1,22 +1,12 @@
-// GET /containers/{id}/changes: what a container has made of its image's files, read from its overlay's upper directory.
-import { O_DIRECTORY } from "../../../../ffi/arch/index.ts";
-import { O_RDONLY, S_IFCHR, S_IFDIR } from "../../../../ffi/constants/fcntl.ts";
-import { overlayView } from "../../../../ffi/detached-mount.ts";
-import type { Fd } from "../../../../ffi/fd.ts";
-import { open } from "../../../../ffi/file.ts";
-import {
-  attributes,
-  type ByteName,
-  type FileStat,
-  namesIn,
-  openDirectory,
-  showName,
-  statAt,
-} from "../../../../ffi/tree.ts";
+// GET /containers/{id}/changes: what a container has made of its image's files.
+import { S_IFDIR } from "../../../../ffi/constants/fcntl.ts";
+import { type ByteName, showName } from "../../../../ffi/tree.ts";
+import type { Change as FileChange } from "../../../store/changes/change.ts";
+import { layersOf, type TreeMount, withChanges } from "../../../store/changes/trees.ts";
 import type { Container } from "./container.ts";
 import { step } from "./mailbox.ts";
 import { type Room, snapshotterOf } from "./room.ts";
-import { mountOption } from "./rootfs.ts";
+import { writableLayer } from "./rootfs.ts";
 
 /** 0 modified, 1 added, 2 deleted. */
 export interface Change {
@@ -40,59 +30,46 @@ const OF_THE_START: ReadonlySet<string> = new Set([
   "/sys",
 ]);
 
-const isWhiteout = (stat: FileStat): boolean =>
-  stat.type === S_IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0;
-
-const isOpaque = (directory: Fd): boolean =>
-  ["trusted.overlay.opaque", "user.overlay.opaque"].some(
-    (name) => attributes(directory, "").get(name)?.[0] === 0x79,
-  );
+const KINDS: Readonly<Partial<Record<FileChange["kind"], Change["Kind"]>>> = {
+  modified: 0,
+  added: 1,
+  deleted: 2,
+};
 
 /** In the order of the paths; null when there is none, as docker says it. */
 export async function containerChanges(room: Room, container: Container): Promise<Change[] | null> {
-  const [mount] = await step("snapshot", snapshotterOf(room).mounts(room.engine.namespace, container.id));
-  const upperPath = mount && mountOption(mount, "upperdir");
-  if (!mount || upperPath === undefined) return null;
-  using upper = open(upperPath, O_RDONLY | O_DIRECTORY);
-  const layers = (mountOption(mount, "lowerdir") ?? "").split(":");
-  using lower = layers.length > 1 ? overlayView(layers) : open(layers[0]!, O_RDONLY | O_DIRECTORY);
-  const changes: Change[] = [];
-  compare(upper, lower, "", changes);
-  if (changes.length === 0) return null;
-  return changes.sort((a, b) => (a.Path < b.Path ? -1 : 1));
+  const mounts = await step("snapshot", snapshotterOf(room).mounts(room.engine.namespace, container.id));
+  if (writableLayer(mounts) === undefined) return null;
+  const { directories } = layersOf(mounts);
+  // A snapshot that is a directory of its own has nothing below it: all that is in it was added.
+  const lower = directories.slice(1);
+  const below: TreeMount[] =
+    lower.length === 0
+      ? []
+      : lower.length === 1
+        ? [{ type: "bind", source: lower[0]!, options: ["bind"] }]
+        : [{ type: "overlay", source: "overlay", options: [`lowerdir=${lower.map(escaped).join(":")}`] }];
+  const found = await withChanges(below, mounts, { spellOut: true }, async (changes) => shown(changes));
+  if (found.length === 0) return null;
+  return found.sort((a, b) => (a.Path < b.Path ? -1 : 1));
 }
 
-// What is in the upper directory was made, changed or (as a whiteout) deleted; a directory may be there for its members only.
-function compare(upper: Fd, lower: Fd | undefined, path: ByteName, changes: Change[]): void {
-  for (const name of namesIn(upper)) {
-    const stat = statAt(upper, name);
-    if (!stat) continue;
-    const full = `${path}/${name}`;
-    const shown = showName(full);
-    const before = lower && statAt(lower, name);
-    if (isWhiteout(stat)) {
-      if (before) changes.push({ Path: shown, Kind: 2 });
-      continue;
-    }
-    const added = { Path: shown, Kind: before ? 0 : 1 } as const;
-    if (stat.type !== S_IFDIR) {
-      if (before || !OF_THE_START.has(full)) changes.push(added);
-      continue;
-    }
-    using inner = openDirectory(upper, name);
-    using below = before?.type === S_IFDIR && lower ? openDirectory(lower, name) : undefined;
-    const opaque = isOpaque(inner);
-    const known = changes.length;
-    if (opaque && below) deletions(inner, below, full, changes);
-    compare(inner, opaque ? undefined : below, full, changes);
-    const own = !before || before.type !== S_IFDIR || before.mode !== stat.mode || before.uid !== stat.uid;
-    if (changes.length > known || (own && !(OF_THE_START.has(full) && !before))) changes.push(added);
-  }
-}
+const escaped = (path: string): string => path.replace(/[\\:]/g, "\\$&");
 
-// A directory that was removed and made again hides all that was in it.
-function deletions(inner: Fd, below: Fd, path: ByteName, changes: Change[]): void {
-  for (const name of namesIn(below)) {
-    if (!statAt(inner, name)) changes.push({ Path: showName(`${path}/${name}`), Kind: 2 });
+// A directory is shown when anything in it changed, whether it is itself another one or not. Parents come before children.
+function shown(changes: Iterable<FileChange>): Change[] {
+  const found = new Map<ByteName, Change>();
+  const directories = new Map<ByteName, Change["Kind"]>();
+  for (const { kind, path, stat } of changes) {
+    const Kind = KINDS[kind];
+    if (stat?.type === S_IFDIR) directories.set(path, Kind ?? 0);
+    if (Kind === undefined || (Kind === 1 && OF_THE_START.has(`/${path}`))) continue;
+    found.set(path, { Path: showName(`/${path}`), Kind });
+    for (let end = path.lastIndexOf("/"); end > 0; end = path.lastIndexOf("/", end - 1)) {
+      const parent = path.slice(0, end);
+      if (found.has(parent)) break;
+      found.set(parent, { Path: showName(`/${parent}`), Kind: directories.get(parent) ?? 0 });
+    }
   }
+  return [...found.values()];
 }

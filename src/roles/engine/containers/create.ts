@@ -55,6 +55,7 @@ function defaultHostname(config: ContainerConfig, host: HostConfig, id: string):
   return host.NetworkMode === "host" || host.UTSMode === "host" ? ownHostname() : id.slice(0, 12);
 }
 
+// A network that is not there (yet) is refused by the start, as docker does: it may have been made by then.
 function checkNetworks(room: Room, request: ContainerCreate, host: HostConfig): void {
   const mode = host.NetworkMode;
   if (mode.startsWith("container:")) {
@@ -66,10 +67,6 @@ function checkNetworks(room: Room, request: ContainerCreate, host: HostConfig): 
     if (Object.keys(host.PortBindings ?? {}).length > 0 || host.PublishAllPorts) {
       throw badRequest("conflicting options: port publishing and the container type network mode");
     }
-    return;
-  }
-  for (const name of Object.keys(request.NetworkingConfig?.EndpointsConfig ?? {})) {
-    if (name !== "host" && name !== "none" && name !== "default") room.engine.networks.get(name);
   }
 }
 
