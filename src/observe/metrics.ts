@@ -23,8 +23,8 @@ interface Family {
 const families = new Map<string, Family>();
 
 function family(name: string, help: string): Family {
-  let found = families.get(name);
-  if (!found) families.set(name, (found = { help, counters: new Map(), histograms: new Map() }));
+  const found = families.get(name) ?? { help, counters: new Map(), histograms: new Map() };
+  families.set(name, found);
   return found;
 }
 

@@ -16,6 +16,7 @@ import { Idleness } from "./idle.ts";
 import type { Networks } from "./network/types.ts";
 import type { Listeners } from "./server/listen.ts";
 import { type ContainerApi, serveApi } from "./server/serve.ts";
+import type { Metrics } from "./system/metrics.ts";
 
 /** A containerd, in this process or behind a socket. */
 export interface ContainerdHandle {
@@ -41,6 +42,7 @@ export function containerdAddress(config: EngineConfig): string {
 interface Running {
   engine: Engine;
   api: Listeners;
+  metrics: Metrics | undefined;
   containerd: ContainerdHandle;
   networks: Networks;
 }
@@ -86,15 +88,22 @@ async function bringUpOver(
   const idleness = new Idleness();
   const api = await serveApi(engine, parts.containerApi(engine), () => idleness.touch());
   idleness.touch();
+  const metrics = config.metricsAddress
+    ? await (await import("./system/metrics.ts")).serveMetrics(engine, config.metricsAddress)
+    : undefined;
   for (const where of api.addresses) log("info", `API listen on ${where}`);
   notifySystemd("READY=1");
-  return { engine, api, containerd, networks };
+  return { engine, api, metrics, containerd, networks };
 }
 
 /** Goes on after an error: each part is told to stop whatever became of the others. */
-async function takeDown({ engine, api, containerd, networks }: Running, stop: () => void): Promise<void> {
+async function takeDown(
+  { engine, api, metrics, containerd, networks }: Running,
+  stop: () => void,
+): Promise<void> {
   notifySystemd("STOPPING=1");
   api.close();
+  metrics?.close();
   stop();
   const steps: [string, () => Promise<void>][] = [
     ["containers", () => engine.containers.stop()],

@@ -8,6 +8,7 @@ import { leased } from "../images/leased.ts";
 import { anySignal } from "../server/any-signal.ts";
 import { Filters, type RouteContext, type RouteEnv } from "../server/request.ts";
 import { streamJson } from "../server/stream.ts";
+import { countBuild, countFailedBuild } from "../system/counts.ts";
 import { Builder } from "./builder.ts";
 import { noCache, openCache } from "./cache.ts";
 import { type BuildContext, receiveContext } from "./context.ts";
@@ -96,10 +97,12 @@ async function build(engine: Engine, c: RouteContext): Promise<Response> {
       },
     };
     if (options.buildId !== "") running.set(options.buildId, cancel);
+    countBuild();
     try {
       for (const warning of parsed.warnings) await output.stderr(`${warning}\n`);
       await perform(ground, new Builder(ground, parsed.plan, registries));
     } catch (error) {
+      countFailedBuild();
       const { message, code } = ended(error, signal);
       await output.fail(message, code);
     } finally {

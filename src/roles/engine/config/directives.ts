@@ -166,9 +166,7 @@ export const directives: readonly Directive[] = [
   }),
   int("max-concurrent-uploads", "Set the max concurrent uploads", { ignored: "" }),
   int("max-download-attempts", "Set the max download attempts for each pull"),
-  text("metrics-addr", "Set default address and port to serve the metrics api on", {
-    refused: { unless: off, why: notYet },
-  }),
+  text("metrics-addr", "Set default address and port to serve the metrics api on"),
   int("mtu", "Set the MTU for the default bridge network"),
   int("network-control-plane-mtu", "Network Control plane MTU", { ignored: swarm }),
   bool("no-new-privileges", "Set no-new-privileges by default for new containers"),

@@ -166,6 +166,7 @@ export function buildConfig(values: Values, configFile: string): EngineConfig {
       no: text("no-proxy", "") || undefined,
     },
     oomScoreAdjust: number("oom-score-adjust", 0),
+    metricsAddress: metricsAddress(text("metrics-addr", "")),
     network: {
       bridge,
       bip: text("bip", "") || undefined,
@@ -193,6 +194,15 @@ export function buildConfig(values: Values, configFile: string): EngineConfig {
         (values.get("default-network-opts") as Record<string, Record<string, string>> | undefined) ?? {},
     },
   };
+}
+
+function metricsAddress(text: string): string | undefined {
+  if (text === "") return undefined;
+  const port = /:(\d{1,5})$/.exec(text)?.[1];
+  if (port === undefined || Number(port) > 65_535) {
+    throw new ConfigError(`invalid metrics address: ${text}: it must be HOST:PORT`);
+  }
+  return text;
 }
 
 /** Merges flags with the file they name. Throws ConfigError. */

@@ -76,6 +76,8 @@ export interface EngineConfig {
   /** For this process's own requests; absent: what the environment says. */
   proxies: { http?: string; https?: string; no?: string };
   oomScoreAdjust: number;
+  /** host:port of the Prometheus page; absent: none. */
+  metricsAddress?: string;
   network: {
     bridge: string;
     bip?: string;

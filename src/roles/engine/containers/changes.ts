@@ -3,6 +3,7 @@ import { S_IFDIR } from "../../../../ffi/constants/fcntl.ts";
 import { type ByteName, showName } from "../../../../ffi/tree.ts";
 import type { Change as FileChange } from "../../../store/changes/change.ts";
 import { layersOf, type TreeMount, withChanges } from "../../../store/changes/trees.ts";
+import { containerAction } from "../system/counts.ts";
 import type { Container } from "./container.ts";
 import { step } from "./mailbox.ts";
 import { type Room, snapshotterOf } from "./room.ts";
@@ -49,7 +50,9 @@ export async function containerChanges(room: Room, container: Container): Promis
       : lower.length === 1
         ? [{ type: "bind", source: lower[0]!, options: ["bind"] }]
         : [{ type: "overlay", source: "overlay", options: [`lowerdir=${lower.map(escaped).join(":")}`] }];
-  const found = await withChanges(below, mounts, { spellOut: true }, async (changes) => shown(changes));
+  const found = await containerAction("changes", () =>
+    withChanges(below, mounts, { spellOut: true }, async (changes) => shown(changes)),
+  );
   if (found.length === 0) return null;
   return found.sort((a, b) => (a.Path < b.Path ? -1 : 1));
 }

@@ -14,6 +14,7 @@ import { goJson } from "../../../spec/engine/go-json.ts";
 import { type HostConfig, hostConfig } from "../../../spec/engine/host-config.ts";
 import { badRequest } from "../errors.ts";
 import type { StoredImage } from "../images/store.ts";
+import { containerAction } from "../system/counts.ts";
 import { Container } from "./container.ts";
 import { checkHost, withHostDefaults } from "./host-defaults.ts";
 import { newId } from "./id.ts";
@@ -95,14 +96,16 @@ export async function createContainer(
   registry.reserve(name, id);
   try {
     const container = await traced("engine", "create container", id, () =>
-      make(room, {
-        id,
-        name,
-        image,
-        config,
-        host,
-        networks: askedNetworks(engine.networks, host.NetworkMode, NetworkingConfig?.EndpointsConfig ?? {}),
-      }),
+      containerAction("create", () =>
+        make(room, {
+          id,
+          name,
+          image,
+          config,
+          host,
+          networks: askedNetworks(engine.networks, host.NetworkMode, NetworkingConfig?.EndpointsConfig ?? {}),
+        }),
+      ),
     );
     registry.add(container);
     containerEvent(room, container, "create");

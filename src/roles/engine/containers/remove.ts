@@ -1,9 +1,11 @@
 // DELETE /containers/{id}. Marked first, then taken apart from the outside in; the directory, which proves that there was a
 // container, goes last, so that a removal cut short is finished at the engine's next start.
+
 import { rmSync } from "node:fs";
 import { log } from "../../../observe/log.ts";
 import { ServiceError } from "../../../wire/containerd/services.ts";
 import { ApiError, conflict } from "../errors.ts";
+import { containerAction } from "../system/counts.ts";
 import type { Container } from "./container.ts";
 import { cancelRestart, killHard, markStopped } from "./kill.ts";
 import { step } from "./mailbox.ts";
@@ -57,7 +59,7 @@ export async function removeContainer(
     state.stored.RemovalInProgress = true;
     persist(room, container);
     try {
-      await takeApart(room, container, options.volumes === true);
+      await containerAction("delete", () => takeApart(room, container, options.volumes === true));
     } catch (error) {
       state.stored.RemovalInProgress = false;
       state.stored.Dead = true;

@@ -12,6 +12,7 @@ import { ownCapabilities } from "../oci/capabilities.ts";
 import { parseSecurityOptions } from "../oci/security.ts";
 import { buildSpec, SPEC_TYPE_URL, specBytes } from "../oci/spec.ts";
 import { type ContainerUser, resolveUser } from "../oci/user.ts";
+import { containerAction, networkAction } from "../system/counts.ts";
 import type { Container } from "./container.ts";
 import { attachEngineLog, shimLogs } from "./engine-log.ts";
 import { etcMounts, hostnameOf, writeEtcFiles } from "./etc-files.ts";
@@ -58,7 +59,9 @@ export async function launch(room: Room, container: Container): Promise<void> {
   container.stopping = false;
   container.oomKilled = false;
   try {
-    await traced("engine", "start container", container.id, () => attempt(room, container));
+    await traced("engine", "start container", container.id, () =>
+      containerAction("start", () => attempt(room, container)),
+    );
   } catch (error) {
     await undo(room, container);
     const failure = startFailure(error);
@@ -86,7 +89,10 @@ async function attempt(room: Room, container: Container): Promise<void> {
   const mounts = await step("snapshot", snapshotterOf(room).mounts(engine.namespace, container.id));
   const user = await settle(room, container, mounts);
   const links = liveLinks(room, container);
-  const endpoints = await step("network", allocateNetworks(room, container));
+  const endpoints = await step(
+    "network",
+    networkAction("allocate", () => allocateNetworks(room, container)),
+  );
   if (container.host.IpcMode === "shareable") mountSharedShm(container);
   writeEtcFiles(container, endpoints, engine.config, linkHosts(room, links));
   const { record, host } = container;

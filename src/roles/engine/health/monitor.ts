@@ -7,6 +7,7 @@ import { containerEvent, persist, type Room } from "../containers/room.ts";
 import { restartContainer } from "../containers/stop.ts";
 import { fromGoTime } from "../containers/time.ts";
 import { anySignal } from "../server/any-signal.ts";
+import { countFailedHealthCheck, countHealthCheck } from "../system/counts.ts";
 import { type Check, checkOf } from "./config.ts";
 import { probe } from "./probe.ts";
 import { judgeHealth, nextCheck, startingHealth } from "./verdict.ts";
@@ -68,6 +69,8 @@ async function run(room: Room, container: Container, check: Check, signal: Abort
     if (signal.aborted) return;
     const result = await probe(room, container, check, signal);
     if (signal.aborted || !result) return;
+    countHealthCheck();
+    if (result.ExitCode !== 0) countFailedHealthCheck();
     const before = health();
     const after = judgeHealth(before, result, check, fromGoTime(result.Start) - startedAt);
     container.state.stored.Health = after;

@@ -11,6 +11,7 @@ import { containerEvent, type Room } from "../containers/room.ts";
 import type { Engine } from "../engine.ts";
 import { badRequest, conflict } from "../errors.ts";
 import { boolean, fromJson, parseBody, type RouteContext } from "../server/request.ts";
+import { containerAction } from "../system/counts.ts";
 import { PARENT_LABEL } from "./catalog.ts";
 import { containerLayer } from "./container-layer.ts";
 import { leased } from "./leased.ts";
@@ -115,6 +116,24 @@ async function snapshot(
   }
 }
 
+/** The image's layer, configuration and record. Its id. */
+function make(
+  engine: Engine,
+  container: Container,
+  parent: StoredImage,
+  request: CommitRequest,
+): Promise<string> {
+  const { services, namespace } = engine;
+  const ground = { services, namespace, snapshotter: engine.config.snapshotter };
+  return leased(services, namespace, "commit", async () => {
+    const layer = await snapshot(engine, ground, container, request.pause);
+    if (layer) await unpackLayer(ground, layer, container.record.ChainID);
+    const config = imageConfig(parent, container, layer, request);
+    const layers = layer ? [...parent.layers, layer.descriptor] : parent.layers;
+    return await engine.images.create({ config, layers }, { [PARENT_LABEL]: parent.id });
+  });
+}
+
 /** Returns the new image's id. ApiError in docker's words. */
 export async function commitContainer(
   engine: Engine,
@@ -133,15 +152,7 @@ export async function commitContainer(
   // A bad change is told before anything is done.
   applyChanges({}, request.changes);
   const parent = await engine.images.get(record.Image);
-  const { services, namespace } = engine;
-  const ground = { services, namespace, snapshotter: engine.config.snapshotter };
-  const id = await leased(services, namespace, "commit", async () => {
-    const layer = await snapshot(engine, ground, container, request.pause);
-    if (layer) await unpackLayer(ground, layer, record.ChainID);
-    const config = imageConfig(parent, container, layer, request);
-    const layers = layer ? [...parent.layers, layer.descriptor] : parent.layers;
-    return await engine.images.create({ config, layers }, { [PARENT_LABEL]: parent.id });
-  });
+  const id = await containerAction("commit", () => make(engine, container, parent, request));
   if (name) await engine.images.tag(id, request.repository, request.tag);
   containerEvent(roomOf(engine), container, "commit", {
     comment: request.comment,

@@ -1,5 +1,7 @@
 // The event bus: what `docker events` shows. The last 256 events are kept for `since`, as dockerd keeps them.
+
 import type { EventActor, EventMessage, EventType } from "../../../spec/engine/events.ts";
+import { countEvent } from "./counts.ts";
 
 /** How many events are kept for replay (moby: daemon/events `eventsLimit`). */
 export const REPLAY_LIMIT = 256;
@@ -42,6 +44,7 @@ export class EventBus {
       time: seconds,
       timeNano: nano,
     };
+    countEvent();
     this.#ring.push(event);
     if (this.#ring.length > REPLAY_LIMIT) this.#ring.shift();
     for (const listener of this.#listeners) {
