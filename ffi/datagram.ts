@@ -1,15 +1,35 @@
-// One datagram to a unix socket: what sd_notify(3) is made of, and nothing in Bun sends. man 7 unix.
-import { AF_UNIX, SOCK_CLOEXEC, SOCK_DGRAM } from "./constants/unix.ts";
+// One datagram to a unix socket: what sd_notify(3), syslog(3) and journald's clients are made of, and nothing in Bun sends. man 7 unix.
+import { NR } from "./arch/index.ts";
+import { MSG_DONTWAIT } from "./constants/netlink.ts";
+import { AF_UNIX, MSG_NOSIGNAL, SOCK_CLOEXEC, SOCK_DGRAM } from "./constants/unix.ts";
+import { ERRNO, SyscallError } from "./errno.ts";
 import { Fd } from "./fd.ts";
-import { syscall } from "./libc.ts";
+import { rawSyscall, syscall } from "./libc.ts";
 
-/** Sends `text` to the socket at `path`; a leading "@" means the abstract namespace. Throws SyscallError. */
-export function sendUnixDatagram(path: string, text: string): void {
+function addressOf(path: string): Uint8Array {
   const name = new TextEncoder().encode(path.startsWith("@") ? `\0${path.slice(1)}` : `${path}\0`);
   const address = new Uint8Array(2 + name.length);
   new DataView(address.buffer).setUint16(0, AF_UNIX, true);
   address.set(name, 2);
+  return address;
+}
+
+/** Sends `text` to the socket at `path`; a leading "@" means the abstract namespace. Throws SyscallError. */
+export function sendUnixDatagram(path: string, text: string): void {
+  const address = addressOf(path);
   const data = new TextEncoder().encode(text);
   using fd = new Fd(syscall("socket", path, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), path);
   syscall("sendto", path, fd.number, data, data.length, 0, address, address.length);
+}
+
+/** As sendUnixDatagram, without waiting: false when the receiver's queue is full. Throws SyscallError. */
+export function trySendUnixDatagram(path: string, message: string | Uint8Array): boolean {
+  const address = addressOf(path);
+  const data = typeof message === "string" ? new TextEncoder().encode(message) : message;
+  using fd = new Fd(syscall("socket", path, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), path);
+  const flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+  const sent = rawSyscall(NR.sendto, fd.number, data, data.length, flags, address, address.length);
+  if (sent === -ERRNO["EAGAIN"]!) return false;
+  if (sent < 0) throw new SyscallError("sendto", -sent, path);
+  return true;
 }

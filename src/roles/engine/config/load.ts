@@ -6,7 +6,7 @@ import { byKey } from "./directives.ts";
 import { DEFAULT_CONFIG_FILE, readConfigFile, refuseConflicts } from "./file.ts";
 import { parseHost } from "./host.ts";
 import type { EngineConfig, RuntimeConfig, TlsConfig, Ulimit } from "./types.ts";
-import { ConfigError, parseBytes, parseMirror } from "./values.ts";
+import { ConfigError, LOG_DRIVERS, parseBytes, parseMirror } from "./values.ts";
 
 /** Where TLS files are when nobody says. */
 const CERT_PATH = process.env["DOCKER_CERT_PATH"] || "/root/.docker";
@@ -102,7 +102,7 @@ export function buildConfig(values: Values, configFile: string): EngineConfig {
   checkExecOptions(list("exec-opts"));
   const hosts = list("hosts");
   const logDriver = text("log-driver", "json-file");
-  if (!["json-file", "local", "none"].includes(logDriver)) {
+  if (!LOG_DRIVERS.includes(logDriver)) {
     throw new ConfigError(`logger: no log driver named '${logDriver}' is registered`);
   }
   const downloads = number("max-concurrent-downloads", 3);

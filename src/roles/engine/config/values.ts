@@ -133,3 +133,6 @@ export const fileTypes: Readonly<Record<DirectiveType, z.ZodType>> = {
   runtimes: z.record(z.string(), runtimeFile),
   pools: z.array(z.object({ base: z.string(), size: z.number().int() })),
 };
+
+/** Drivers that write, hand on or leave out the output of containers. */
+export const LOG_DRIVERS: readonly string[] = ["journald", "json-file", "local", "none", "syslog"];

@@ -2,6 +2,8 @@
 import { join } from "node:path";
 import type { HostConfig } from "../../../spec/engine/host-config.ts";
 import { ProcessStreams } from "../streams/process-streams.ts";
+import type { LogForward } from "./log-forward/forward.ts";
+import { FORWARDING } from "./log-forward/options.ts";
 import { Mailbox } from "./mailbox.ts";
 import type { ContainerRecord } from "./record.ts";
 import { State } from "./state.ts";
@@ -27,6 +29,8 @@ export class Container {
   restart: { cancel(): void } | undefined;
   /** The watch over its health, while there is one. */
   health: { stop(): void } | undefined;
+  /** Hands the log on, while a run with such a driver is under way. */
+  forward: LogForward | undefined;
   /** Restarts in a row: makes the wait longer. */
   failures = 0;
   /** The process saw an out-of-memory kill (an event of its own, before the exit). */
@@ -63,9 +67,15 @@ export class Container {
     return this.logPath !== "";
   }
 
-  /** Where the log is; "" for a driver that keeps none. The local driver's has the json-file's format, too. */
+  /**
+   * Where the log is; "" for a driver that keeps none. The local driver's has the json-file's format, too, and so has what is
+   * kept of output that is handed on.
+   */
   get logPath(): string {
-    return this.host.LogConfig.Type === "local" ? this.file("local-logs/container.log") : this.record.LogPath;
+    const { Type } = this.host.LogConfig;
+    if (Type === "local") return this.file("local-logs/container.log");
+    if (FORWARDING.has(Type)) return this.file("container-cached.log");
+    return this.record.LogPath;
   }
 
   #newStreams(): ProcessStreams {

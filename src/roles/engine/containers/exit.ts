@@ -82,6 +82,8 @@ async function release(
   drained: Promise<void>,
 ): Promise<void> {
   const { engine } = room;
+  const { forward } = container;
+  container.forward = undefined;
   await Promise.race([drained, Bun.sleep(DRAIN_LIMIT)]);
   const gone = async (what: string, work: Promise<unknown>): Promise<void> => {
     try {
@@ -95,6 +97,7 @@ async function release(
   await gone("container record", engine.services.containers.delete(engine.namespace, container.id));
   streams.close();
   unmountSharedShm(container);
+  await forward?.finish();
 }
 
 function removeLater(room: Room, container: Container): void {

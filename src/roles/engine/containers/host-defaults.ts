@@ -3,6 +3,7 @@ import { cpus } from "node:os";
 import type { ContainerConfig } from "../../../spec/engine/container.ts";
 import type { HostConfig, Resources } from "../../../spec/engine/host-config.ts";
 import type { EngineConfig } from "../config/types.ts";
+import { LOG_DRIVERS } from "../config/values.ts";
 import { badRequest } from "../errors.ts";
 import { checkHealthConfig } from "../health/config.ts";
 import { normalizeCapabilities } from "../oci/capabilities.ts";
@@ -15,7 +16,6 @@ import { checkLogOptions } from "./log-options.ts";
 import { portRequests } from "./ports.ts";
 
 const MINIMUM_MEMORY = 6 << 20;
-const LOG_DRIVERS: ReadonlySet<string> = new Set(["json-file", "local", "none"]);
 
 function checkMemory(host: Resources, update: boolean): void {
   if (host.Memory !== 0 && host.Memory < MINIMUM_MEMORY) {
@@ -139,7 +139,7 @@ export function checkHost(config: ContainerConfig, host: HostConfig, engine: Eng
     );
   }
   const driver = host.LogConfig.Type || engine.logDriver;
-  if (!LOG_DRIVERS.has(driver)) {
+  if (!LOG_DRIVERS.includes(driver)) {
     throw badRequest(`logger: no log driver named '${driver}' is registered`);
   }
   checkLogOptions(driver, host.LogConfig.Config);

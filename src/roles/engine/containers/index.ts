@@ -91,7 +91,10 @@ export class Containers implements ContainersPort {
     if (!room.engine.config.liveRestore) {
       await Promise.all(containers.map((container) => this.#shutDown(container)));
     }
-    for (const container of containers) container.streams.close();
+    for (const container of containers) {
+      container.streams.close();
+      container.forward?.close();
+    }
   }
 
   // Not as stopped by hand: an always-restarting container comes back with the engine.

@@ -7,6 +7,7 @@ import { watchHealth } from "../health/monitor.ts";
 import { Container } from "./container.ts";
 import { attachEngineLog } from "./engine-log.ts";
 import { containerExited } from "./exit.ts";
+import { LogForward } from "./log-forward/forward.ts";
 import { releaseNetworks } from "./network.ts";
 import { removeContainer, removeSnapshot } from "./remove.ts";
 import { startsWithEngine } from "./restart-policy.ts";
@@ -106,6 +107,7 @@ function takeUp(room: Room, container: Container, task: TaskProcess): void {
   try {
     container.streams.makeFifos();
     attachEngineLog(room, container);
+    forwardAgain(container);
     container.streams.open();
     container.streamsOpened();
   } catch (error) {
@@ -115,6 +117,17 @@ function takeUp(room: Room, container: Container, task: TaskProcess): void {
   persist(room, container);
   watchExit(room, container);
   log("info", "container taken up again", { container: container.id, pid: task.pid });
+}
+
+// A log daemon that is not there (yet) must not keep the container from being taken up.
+function forwardAgain(container: Container): void {
+  LogForward.open(container).then(
+    (forward) => {
+      container.forward = forward;
+      forward?.begin();
+    },
+    (error: unknown) => log("error", "container's log is not handed on", { container: container.id, error }),
+  );
 }
 
 // A creation that a crash cut short: no config.v2.json, so nobody was told of it.

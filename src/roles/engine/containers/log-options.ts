@@ -1,6 +1,8 @@
 // --log-opt of json-file → annotations for the shim, which writes the log (see the log contract in docs).
 import { badRequest } from "../errors.ts";
 import type { Container } from "./container.ts";
+import { checkForwarding, FORWARDING } from "./log-forward/options.ts";
+import { checkTag } from "./log-forward/tag.ts";
 
 const UNITS: Readonly<Record<string, number>> = { "": 1, b: 1, k: 1 << 10, m: 1 << 20, g: 1 << 30 };
 
@@ -16,6 +18,9 @@ export function parseSize(text: string): number {
 const DEFAULTS: Readonly<Record<string, { size: string; files: string }>> = {
   "json-file": { size: "100m", files: "3" },
   local: { size: "20m", files: "5" },
+  // moby: daemon/logger/local, which is what its cache for such drivers is.
+  syslog: { size: "20m", files: "5" },
+  journald: { size: "20m", files: "5" },
 };
 
 const LOCAL: ReadonlySet<string> = new Set(["max-size", "max-file", "compress", "mode", "max-buffer-size"]);
@@ -35,6 +40,8 @@ const JSON_FILE: ReadonlySet<string> = new Set([
 
 /** Refuses options that json-file does not know, with docker's words. */
 export function checkLogOptions(driver: string, options: Readonly<Record<string, string>>): void {
+  if (options["tag"] !== undefined) checkTag(options["tag"]);
+  if (FORWARDING.has(driver)) checkForwarding(driver, options);
   if (driver !== "json-file" && driver !== "local") return;
   const known = driver === "local" ? LOCAL : JSON_FILE;
   for (const name of Object.keys(options)) {
@@ -54,6 +61,12 @@ export function checkLogOptions(driver: string, options: Readonly<Record<string,
 export function logLimits(container: Container): { maxSize: number; maxFile: number } {
   const { Type, Config: options } = container.host.LogConfig;
   const { size, files } = DEFAULTS[Type] ?? DEFAULTS["json-file"]!;
+  if (FORWARDING.has(Type)) {
+    return {
+      maxSize: parseSize(options["cache-max-size"] ?? size),
+      maxFile: Number(options["cache-max-file"] ?? files),
+    };
+  }
   const maxSize = options["max-size"];
   return {
     maxSize: parseSize(maxSize ?? size),

@@ -17,6 +17,7 @@ import type { Container } from "./container.ts";
 import { attachEngineLog, shimLogs } from "./engine-log.ts";
 import { etcMounts, hostnameOf, writeEtcFiles } from "./etc-files.ts";
 import { linkEnvironment, linkHosts, liveLinks, refreshParents } from "./legacy-links.ts";
+import { LogForward } from "./log-forward/forward.ts";
 import { logAnnotations } from "./log-options.ts";
 import { step } from "./mailbox.ts";
 import { specMounts } from "./mount-points.ts";
@@ -119,6 +120,8 @@ async function attempt(room: Room, container: Container): Promise<void> {
   await register(room, container, specBytes(spec));
   container.streams.makeFifos();
   attachEngineLog(room, container);
+  container.forward = await step("log driver", LogForward.open(container));
+  container.forward?.begin();
   container.streams.open();
   const { pid } = await step(
     "task create",
@@ -221,6 +224,8 @@ async function undo(room: Room, container: Container): Promise<void> {
     await quietly("task delete", tasks.delete(engine.namespace, container.id));
   }
   await quietly("container record", containers.delete(engine.namespace, container.id));
+  container.forward?.close();
+  container.forward = undefined;
   await releaseNetworks(room, container);
   unmountSharedShm(container);
   releaseMounts(room, container);

@@ -3,6 +3,7 @@ import { readdirSync } from "node:fs";
 import { arch, availableParallelism, hostname, machine, release, totalmem } from "node:os";
 import type { IndexInfo, SystemInfo, VersionResponse } from "../../../spec/engine/system.ts";
 import { commit, version } from "../../../version.ts";
+import { LOG_DRIVERS } from "../config/values.ts";
 import type { Engine } from "../engine.ts";
 import { API_VERSION, MIN_API_VERSION } from "../server/version.ts";
 import { cgroupFacts, cgroupNamespaces, cgroupWarnings, ipv4Forwarding, operatingSystem } from "./host.ts";
@@ -107,7 +108,7 @@ export async function systemInfo(engine: Engine): Promise<SystemInfo> {
       Volume: ["local"],
       Network: [...new Set(engine.networks.list().map((network) => network.driver))].sort(),
       Authorization: null,
-      Log: ["json-file", "local", "none"],
+      Log: [...LOG_DRIVERS],
     },
     ...cgroups,
     IPv4Forwarding: ipv4Forwarding(),
