@@ -30,6 +30,7 @@ export const noNetworks: Networks = {
     if (!found) throw new NetworkError(`network ${name} not found`, 404);
     return found;
   },
+  idOf: (name) => known.find((network) => network.name === name || network.id === name)?.id,
   create: nothing,
   remove: nothing,
   allocate: nothing,

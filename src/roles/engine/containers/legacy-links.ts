@@ -66,17 +66,16 @@ export function shownLinks(room: Room, container: Container): string[] | null {
   return links.length > 0 ? links : null;
 }
 
-/** Names that other containers have for it, as list shows them: "/web/data". */
-export function namesByLink(room: Room, container: Container): string[] {
-  return room.registry
-    .list()
-    .flatMap((parent) =>
-      parent.host.Links?.length
-        ? linksOf(room, parent).flatMap(({ alias, child }) =>
-            child === container ? [`/${parent.name}/${alias}`] : [],
-          )
-        : [],
-    );
+/** Names that containers have for others, as list shows them ("/web/data"), by the other's id. */
+export function namesByLink(room: Room): ReadonlyMap<string, readonly string[]> {
+  const names = new Map<string, string[]>();
+  for (const parent of room.registry.list()) {
+    if (!parent.host.Links?.length) continue;
+    for (const { alias, child } of linksOf(room, parent)) {
+      names.set(child.id, [...(names.get(child.id) ?? []), `/${parent.name}/${alias}`]);
+    }
+  }
+  return names;
 }
 
 function addressOf(room: Room, { id }: Container): string | undefined {

@@ -149,13 +149,18 @@ function command(container: Container): string {
   return [Path, ...Args].map((word) => (/\s/.test(word) ? `'${word}'` : word)).join(" ");
 }
 
-async function summary(room: Room, container: Container, size: boolean): Promise<ContainerSummary> {
+async function summary(
+  room: Room,
+  container: Container,
+  linked: readonly string[],
+  size: boolean,
+): Promise<ContainerSummary> {
   const { record, host, state } = container;
   const live = state.running && state.stored.Pid > 0;
   const sizes = size ? await containerSizes(room, container) : undefined;
   return {
     Id: container.id,
-    Names: [record.Name, ...namesByLink(room, container)],
+    Names: [record.Name, ...linked],
     Image: record.Config.Image,
     ImageID: record.Image,
     Command: command(container),
@@ -190,5 +195,8 @@ export async function listContainers(room: Room, options: ListOptions): Promise<
     .list()
     .filter((container) => (all || container.state.running) && passes(container));
   if (limit > 0) found = found.slice(0, limit);
-  return await Promise.all(found.map((container) => summary(room, container, options.size)));
+  const linked = namesByLink(room);
+  return await Promise.all(
+    found.map((container) => summary(room, container, linked.get(container.id) ?? [], options.size)),
+  );
 }

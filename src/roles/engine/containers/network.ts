@@ -39,6 +39,7 @@ export function askedNetworks(
 }
 
 const blank = (): EndpointSettings => endpointSettings.parse({});
+const BLANK: Readonly<EndpointSettings> = blank();
 
 /** Publishes network connect or disconnect. */
 export function networkEvent(
@@ -176,7 +177,7 @@ function shownEndpoint(
   networkId: string,
 ): EndpointSettings {
   return {
-    ...blank(),
+    ...BLANK,
     ...asked,
     NetworkID: endpoint?.networkId ?? networkId,
     EndpointID: endpoint?.endpointId ?? "",
@@ -196,20 +197,17 @@ export function shownNetworks(room: Room, container: Container): Record<string, 
   const mode = container.host.NetworkMode;
   const endpoints = room.engine.networks.endpoints(container.id);
   const shown: Record<string, EndpointSettings> = {};
-  const idOf = (name: string): string => {
-    try {
-      return room.engine.networks.get(name).id;
-    } catch {
-      return "";
-    }
-  };
   const names = mode === "host" || mode === "none" ? [mode] : networkNames(container);
   for (const name of names) {
     const endpoint = endpoints.find(
       (candidate) => candidate.networkName === name || candidate.networkId === name,
     );
     const key = endpoint?.networkName ?? name;
-    shown[key] = shownEndpoint(container.record.Networks[name], endpoint, idOf(name));
+    shown[key] = shownEndpoint(
+      container.record.Networks[name],
+      endpoint,
+      room.engine.networks.idOf(name) ?? "",
+    );
   }
   for (const endpoint of endpoints) {
     shown[endpoint.networkName] ??= shownEndpoint(undefined, endpoint, endpoint.networkId);

@@ -6,10 +6,12 @@ export class Registry {
   readonly #byId = new Map<string, Container>();
   /** Name without slash → id. A name is taken before its container is there, so that two creations cannot both have it. */
   readonly #names = new Map<string, string>();
+  #sorted: readonly Container[] | undefined;
 
   /** Newest first, as `docker ps` lists them. */
-  list(): Container[] {
-    return [...this.#byId.values()].sort((a, b) => (a.record.Created < b.record.Created ? 1 : -1));
+  list(): readonly Container[] {
+    this.#sorted ??= [...this.#byId.values()].sort((a, b) => (a.record.Created < b.record.Created ? 1 : -1));
+    return this.#sorted;
   }
 
   get size(): number {
@@ -17,10 +19,12 @@ export class Registry {
   }
 
   add(container: Container): void {
+    this.#sorted = undefined;
     this.#byId.set(container.id, container);
   }
 
   delete(container: Container): void {
+    this.#sorted = undefined;
     this.#byId.delete(container.id);
     if (this.#names.get(container.name) === container.id) this.#names.delete(container.name);
   }

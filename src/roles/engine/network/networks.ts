@@ -115,6 +115,14 @@ export class BridgeNetworks implements Networks {
     return this.#catalog.networks().map((network) => this.#catalog.info(network));
   }
 
+  idOf(network: string): string | undefined {
+    try {
+      return this.#catalog.find(network).stored.id;
+    } catch {
+      return undefined;
+    }
+  }
+
   get(network: string): NetworkInfo {
     return this.#catalog.info(this.#catalog.find(network));
   }

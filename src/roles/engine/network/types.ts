@@ -132,6 +132,8 @@ export interface Networks {
   list(): NetworkInfo[];
   /** By name, id or unambiguous id prefix; NetworkError 404. */
   get(network: string): NetworkInfo;
+  /** Its id, for what is shown of every container; undefined when there is none. */
+  idOf(network: string): string | undefined;
   create(request: NetworkCreate): Promise<NetworkInfo>;
   remove(network: string): Promise<void>;
   allocate(request: EndpointRequest): Promise<Endpoint>;
