@@ -35,6 +35,32 @@ export async function each(
   return code;
 }
 
+/** docker/cli: cli/command/container/utils.go, parallelOperation */
+const AT_ONCE = 50;
+
+/**
+ * As `each`, but up to fifty names are worked on at once; `done` (what is said of one) runs in the order of the names.
+ */
+export async function together<T>(
+  names: readonly string[],
+  work: (name: string) => Promise<T>,
+  done: (name: string, result: T) => void,
+  tell: (line: string) => void,
+): Promise<number> {
+  const outcomes = names.map(() => Promise.withResolvers<T>());
+  for (const { promise } of outcomes) promise.catch(() => {});
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    while (next < names.length) {
+      const at = next++;
+      await work(names[at]!).then(outcomes[at]!.resolve, outcomes[at]!.reject);
+    }
+  };
+  for (let n = Math.min(AT_ONCE, names.length); n > 0; n--) void lane();
+  let at = 0;
+  return each(names, async (name) => done(name, await outcomes[at++]!.promise), tell);
+}
+
 const ERRNO: Readonly<Record<string, string>> = {
   ENOENT: "no such file or directory",
   EACCES: "permission denied",

@@ -1,5 +1,5 @@
 import { any, type Command } from "../command.ts";
-import { each } from "../errors.ts";
+import { together } from "../errors.ts";
 
 export const kill: Command = {
   use: "[OPTIONS] CONTAINER [CONTAINER...]",
@@ -8,14 +8,13 @@ export const kill: Command = {
   flags: [{ name: "signal", short: "s", kind: "string", usage: "Signal to send to the container" }],
   args: { min: 1, max: any },
   run: ({ cli, flags, args }) =>
-    each(
+    together(
       args,
-      async (name) => {
-        await cli.client.done("POST", `/containers/${encodeURIComponent(name)}/kill`, {
+      (name) =>
+        cli.client.done("POST", `/containers/${encodeURIComponent(name)}/kill`, {
           query: { signal: flags.string("signal") || undefined },
-        });
-        cli.out(`${name}\n`);
-      },
+        }),
+      (name) => cli.out(`${name}\n`),
       (line) => cli.err(line),
     ),
 };

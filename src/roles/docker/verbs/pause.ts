@@ -1,5 +1,5 @@
 import { any, type Command } from "../command.ts";
-import { each } from "../errors.ts";
+import { together } from "../errors.ts";
 
 const verb = (name: "pause" | "unpause", short: string): Command => ({
   use: "CONTAINER [CONTAINER...]",
@@ -8,12 +8,10 @@ const verb = (name: "pause" | "unpause", short: string): Command => ({
   flags: [],
   args: { min: 1, max: any },
   run: ({ cli, args }) =>
-    each(
+    together(
       args,
-      async (container) => {
-        await cli.client.done("POST", `/containers/${encodeURIComponent(container)}/${name}`);
-        cli.out(`${container}\n`);
-      },
+      (container) => cli.client.done("POST", `/containers/${encodeURIComponent(container)}/${name}`),
+      (container) => cli.out(`${container}\n`),
       (line) => cli.err(line),
     ),
 });

@@ -1,5 +1,5 @@
 import { any, type Command } from "../command.ts";
-import { each } from "../errors.ts";
+import { together } from "../errors.ts";
 
 export const rm: Command = {
   use: "[OPTIONS] CONTAINER [CONTAINER...]",
@@ -23,7 +23,7 @@ export const rm: Command = {
   args: { min: 1, max: any },
   async run({ cli, flags, args }) {
     const force = flags.bool("force");
-    return each(
+    return together(
       args,
       async (given) => {
         const name = given.replace(/^\/+/, "");
@@ -39,13 +39,13 @@ export const rm: Command = {
         } catch (error) {
           // rm -f of what is not there: the wish is fulfilled, and it is only mentioned.
           if (force && (error as { status?: number }).status === 404) {
-            cli.err(`${(error as Error).message}\n`);
-            return;
+            return (error as Error).message;
           }
           throw error;
         }
-        cli.out(`${given}\n`);
+        return "";
       },
+      (given, missing) => (missing === "" ? cli.out(`${given}\n`) : cli.err(`${missing}\n`)),
       (line) => cli.err(line),
     );
   },

@@ -1,5 +1,5 @@
 import { any, type Command } from "../command.ts";
-import { each } from "../errors.ts";
+import { together } from "../errors.ts";
 import type { Flag, Flags } from "../flags/flagset.ts";
 
 /** -s and -t of `stop` and `restart`. */
@@ -22,20 +22,12 @@ export const stop: Command = {
   flags: stopFlags,
   args: { min: 1, max: any },
   async run({ cli, flags, args }) {
-    // All at once: each may take its whole grace time.
-    const stopping = args.map((name) => {
-      const done = cli.client.done("POST", `/containers/${encodeURIComponent(name)}/stop`, {
-        query: stopQuery(flags),
-      });
-      done.catch(() => {});
-      return done;
-    });
-    return each(
+    // Each may take its whole grace time.
+    return together(
       args,
-      async (name) => {
-        await stopping[args.indexOf(name)];
-        cli.out(`${name}\n`);
-      },
+      (name) =>
+        cli.client.done("POST", `/containers/${encodeURIComponent(name)}/stop`, { query: stopQuery(flags) }),
+      (name) => cli.out(`${name}\n`),
       (line) => cli.err(line),
     );
   },

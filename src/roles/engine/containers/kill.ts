@@ -39,12 +39,21 @@ export async function sendSignal(room: Room, container: Container, signal: numbe
   const { engine } = room;
   // With the host's pid namespace the end of the first process does not end the others.
   const all = signal === SIGKILL && container.host.PidMode === "host";
-  try {
-    await step(
+  const send = (): Promise<void> =>
+    step(
       "signal",
       engine.services.tasks.kill(engine.namespace, container.id, signal, { all }),
       KILL_DEADLINE,
     );
+  try {
+    try {
+      await send();
+    } catch (error) {
+      // The shim's connection was closed under the call: its container has ended just now, or it is to be asked again.
+      if (!(error instanceof ServiceError) || error.code !== "Unavailable") throw error;
+      if (typeof (await look(room, container)) === "object") return false;
+      await send();
+    }
   } catch (error) {
     if (
       error instanceof ServiceError &&
