@@ -137,7 +137,7 @@ describe("the configuration", () => {
     [["--log-level", "loud"], "invalid logging level: loud"],
     [["--label", "x"], "bad attribute format: x"],
     [["--exec-opt", "native.cgroupdriver=systemd"], "only cgroupfs"],
-    [["--log-driver", "syslog"], "no log driver named 'syslog' is registered"],
+    [["--log-driver", "fluentd"], "no log driver named 'fluentd' is registered"],
     [["-H", "npipe://x"], "invalid bind address format"],
     [["--max-concurrent-downloads", "0"], "invalid max concurrent downloads: 0"],
   ])("%j is refused", (args, message) => expect(() => build(...args)).toThrow(message));
