@@ -57,15 +57,21 @@ function machineCode(): number[] {
   ];
 }
 
+let leave: ((code: number) => void) | undefined;
+
+/** Makes ready for `part`, for who has time now and none then. */
+export function prepareToPart(): void {
+  if (leave || arch !== "x64") return;
+  const page = rawSyscall(NR.mmap, 0, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page < 0) return;
+  new Uint8Array(toArrayBuffer(page as Pointer, 0, PAGE)).set(machineCode());
+  if (rawSyscall(NR.mprotect, page, PAGE, PROT_READ | PROT_EXEC) === 0)
+    leave = CFunction({ ptr: page as Pointer, args: ["i32"], returns: "void" }) as unknown as typeof leave;
+}
+
 /** Ends this process with an exit code, at once. Nothing that is still to be written is written. */
 export function part(code: number): never {
-  if (arch === "x64") {
-    const page = rawSyscall(NR.mmap, 0, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (page > 0) {
-      new Uint8Array(toArrayBuffer(page as Pointer, 0, PAGE)).set(machineCode());
-      if (rawSyscall(NR.mprotect, page, PAGE, PROT_READ | PROT_EXEC) === 0)
-        CFunction({ ptr: page as Pointer, args: ["i32"], returns: "void" })(code);
-    }
-  }
+  prepareToPart();
+  leave?.(code);
   for (;;) rawSyscall(NR.exit_group, code);
 }

@@ -88,7 +88,7 @@ export function object(fields: Readonly<Record<string, Check>>): Check {
       const item = value[name];
       if (item === undefined || item === null) {
         if (required) complaints.push(`${at(path, name)}: is required`);
-        else delete value[name];
+        else if (item === null) delete value[name];
       } else check(item, at(path, name), complaints);
     }
   };

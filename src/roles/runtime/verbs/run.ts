@@ -1,3 +1,4 @@
+import { prepareToPart } from "../../../launcher/parting.ts";
 import { connectConsole } from "../container/console-socket.ts";
 import { runHooks } from "../container/hooks.ts";
 import { destroyContainer, killAndWait } from "../container/kill.ts";
@@ -73,6 +74,7 @@ export const run: Verb = {
       terminalEnd = own?.attach();
       launched.begin();
       await orStop(runHooks("poststart", hooks?.poststart, stateDocument(state, "running")));
+      prepareToPart();
       const code = await end!;
       await terminalEnd?.finish();
       if (!flag(parsed, "keep")) await destroyContainer(store, state);
