@@ -16,6 +16,8 @@ const { values } = parseArgs({
     outfile: { type: "string" },
     // Instead of package.json's.
     release: { type: "string" },
+    // NAME=VALUE, for tests that need a build of another kind.
+    define: { type: "string", multiple: true, default: [] },
   },
 });
 const target = values.target;
@@ -53,6 +55,7 @@ const build = Bun.spawnSync(
     "--no-compile-autoload-tsconfig",
     "--no-compile-autoload-package-json",
     `--define=BUNKER_COMMIT=${JSON.stringify(gitCommit())}`,
+    ...values.define.map((each) => `--define=${each}`),
     ...(values.release === undefined ? [] : [`--define=BUNKER_RELEASE=${JSON.stringify(values.release)}`]),
     join(root, "src", "main.ts"),
     // What runs on threads of its own: found below /$bunfs/root under its path below src/.

@@ -3,10 +3,11 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { linkSync, mkdtempSync, readFileSync, readlinkSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { mkfifo } from "../../ffi/fifo.ts";
 import { childEnvironment } from "../../src/self.ts";
 import { ShimControl } from "../../src/wire/ttrpc/shim-control.ts";
 import { built, bunker } from "../support/binary.ts";
-import { cannot, Host, type Shim, until, writeFifo } from "./harness.ts";
+import { cannot, FifoReader, Host, type Shim, until, writeFifo } from "./harness.ts";
 
 const reason = cannot ?? (built ? undefined : "dist/bunker is not built");
 const RELEASE = "99.0.0-test";
@@ -20,21 +21,21 @@ describe.skipIf(reason !== undefined)(`shim upgrade${reason ? ` (${reason})` : "
     host = new Host();
     home = mkdtempSync(join(tmpdir(), "upgrade-"));
     next = join(home, "bunker-next");
-    const build = Bun.spawnSync(
-      [
-        process.execPath,
-        join(import.meta.dir, "../../scripts/build.ts"),
-        ...["--release", RELEASE, "--outfile", next],
-      ],
-      { env: childEnvironment() },
-    );
-    if (build.exitCode !== 0) throw new Error(build.stderr.toString());
+    build(next);
   }, 60_000);
   afterAll(async () => {
     await host.close();
     rmSync(home, { recursive: true, force: true });
   }, 30_000);
 
+  const build = (outfile: string, ...more: string[]) => {
+    const script = join(import.meta.dir, "../../scripts/build.ts");
+    const child = Bun.spawnSync(
+      [process.execPath, script, "--release", RELEASE, "--outfile", outfile, ...more],
+      { env: childEnvironment() },
+    );
+    if (child.exitCode !== 0) throw new Error(child.stderr.toString());
+  };
   const upgrade = async (...args: string[]) => {
     const child = Bun.spawn([next, "shim", "upgrade", ...args], {
       env: childEnvironment(),
@@ -124,6 +125,37 @@ describe.skipIf(reason !== undefined)(`shim upgrade${reason ? ` (${reason})` : "
       await shim.task.delete({ id: shim.id });
       await shim.task.shutdown({ id: shim.id });
     }
+  }, 60_000);
+
+  test("a version that does not know the state gives it back: the old one goes on with all it had", async () => {
+    const odd = join(home, "bunker-odd");
+    build(odd, "--define", "BUNKER_STATE_FORMAT=99");
+    const id = "back";
+    const shim = host.shim(id, { program: [bunker], binary: "", args: ["/bin/cat"], stdin: true });
+    mkfifo(join(shim.bundle, "log"));
+    const log = new FifoReader(join(shim.bundle, "log"));
+    await shim.start(3);
+    const out = shim.reader("stdout");
+    await shim.create();
+    await shim.task.start({ id });
+    const waiting = shim.task.wait({ id });
+    await shim.client.service(ShimControl).upgrade({ program: odd });
+    await log.includes("going back to the version before");
+    expect((await shim.client.service(ShimControl).version({})).program).toBe(bunker);
+    await shim.exec("e", ["/bin/sh", "-c", "exit 5"]);
+    const streams = [shim.reader("stdout", "e"), shim.reader("stderr", "e")];
+    // On a connection that is made now.
+    await shim.connect(3);
+    await shim.task.start({ id, execId: "e" });
+    expect((await shim.task.wait({ id, execId: "e" })).exitStatus).toBe(5);
+    await shim.task.delete({ id, execId: "e" });
+    writeFifo(shim.fifo("stdin"), "through\n");
+    await out.includes("through\n");
+    await shim.task.closeIO({ id, stdin: true });
+    expect((await waiting).exitStatus).toBe(0);
+    await shim.task.delete({ id });
+    await shim.task.shutdown({ id });
+    for (const each of [out, log, ...streams]) each.close();
   }, 60_000);
 
   test("a container that is not there, a program that is none", async () => {

@@ -47,7 +47,9 @@ export function become({ state, keep, wakers, timeout, program }: Become): never
   const argv = ownArguments();
   // Should the path be gone or be no program by then, this one goes on.
   using self = open("/proc/self/exe", O_PATH);
-  const environment = Object.entries({ ...process.env, [RESUME]: `${state.number}:${self.number}` });
+  // What is kept stands beside the state, for a version that cannot read the state and must hand it on.
+  const resume = `${state.number}:${self.number}:${keep.join()}`;
+  const environment = Object.entries({ ...process.env, [RESUME]: resume });
   const envp = environment.map(([name, value]) => `${name}=${value}`);
   using waiter = sealedMemfd(
     "bunker-shim",
@@ -90,7 +92,9 @@ export function become({ state, keep, wakers, timeout, program }: Become): never
 }
 
 /** This version cannot go on with the state: the one before, whose program is still open, can. */
-export function giveBack(state: number, before: number): never {
+export function giveBack(state: number, before: number, keep: readonly number[]): never {
+  // Bun has marked everything that it inherited.
+  for (const fd of [state, ...keep]) keepOpen(fd, true);
   const argv = ownArguments().map(cstr);
   const envp = Object.entries({ ...process.env, [RESUME]: String(state) });
   const environment = envp.map(([name, value]) => cstr(`${name}=${value}`));

@@ -42,9 +42,11 @@ export class Sleeper {
 
   /** Goes on with a saved state; `from` is what `become` left in the environment. */
   async resume(from: string): Promise<void> {
-    const [fd = -1, before] = from.split(":").map(Number);
+    const [first, second, kept = ""] = from.split(":");
+    const fd = Number(first);
+    const before = second === undefined ? undefined : Number(second);
     using memory = new Fd(fd, "shim state");
-    const state = await this.#read(memory, before);
+    const state = await this.#read(memory, before, kept.split(",").filter(Boolean).map(Number));
     if (before !== undefined) new Fd(before).close();
     const { service, publisher, server, exits } = this.parts;
     // What came through execve shall not reach any child.
@@ -64,14 +66,14 @@ export class Sleeper {
   }
 
   /** A state that this version cannot read goes to the one before, whose program is still open. */
-  async #read(memory: Fd, before: number | undefined): Promise<ShimState> {
+  async #read(memory: Fd, before: number | undefined, kept: readonly number[]): Promise<ShimState> {
     try {
       return readState(memory);
     } catch (error) {
       if (before === undefined) throw error;
       log("error", "going back to the version before", { error });
       const { giveBack } = await import("./become.ts");
-      return giveBack(memory.number, before);
+      return giveBack(memory.number, before, kept);
     }
   }
 

@@ -8,8 +8,10 @@ import type { SavedContainer } from "../container.ts";
 import type { SavedEvents } from "../publisher.ts";
 import type { SavedStdio } from "../stdio/stdio.ts";
 
-/** Counts up when a reader of the older format would go wrong. */
-export const STATE_FORMAT = 1;
+declare const BUNKER_STATE_FORMAT: number | undefined;
+
+/** Counts up when a reader of the older format would go wrong. Tests build a version that has another. */
+export const STATE_FORMAT: number = typeof BUNKER_STATE_FORMAT === "number" ? BUNKER_STATE_FORMAT : 1;
 
 export interface ShimState {
   format: number;
