@@ -110,16 +110,16 @@ runc update --cpu-quota 20000 --cpu-burst 20000 c1; runc update --cpu-quota 1000
 check "a smaller quota and burst at once" "10000 100000 10000" "$(cat $g/cpu.max) $(cat $g/cpu.max.burst)"
 echo '{"memory": {"limit": 4096, "checkBeforeUpdate": true}}' | runc update -r - c1 > /run/log 2>&1
 check "checkBeforeUpdate" 1 "$(grep -c 'rejecting memory limit 4096' /run/log)"
-bundle '["true"]' '{"memory": {"swappiness": 10}}'
-runc run c2 > /run/log 2>&1; check "a field of v1 is refused by name" 1 "$(grep -c 'memory.swappiness cannot be set' /run/log)"
 bundle '["true"]'
 runc run c2 > /run/log 2>&1; check "a cgroup with processes is refused" 1 "$(grep -c 'cgroup is not empty' /run/log)"
 check "and left alone" 1 "$(wc -l < $g/cgroup.procs)"
 runc delete --force c1
+bundle '["true"]' '{"memory": {"swappiness": 10}}'
+runc run c1 > /run/log 2>&1; check "a field of v1 is refused by name" 1 "$(grep -c 'memory.swappiness cannot be set' /run/log)"
 
 # Its user owns the cgroup, where it may write to a view of its own.
 bundle '["sh", "-c", "mkdir /sys/fs/cgroup/below && echo made"]'
-sed -i -e 's/"uid":0,"gid":0/"uid":1000,"gid":0/' -e 's/\("destination":"\/sys\/fs\/cgroup"[^}]*\),"ro"\]/\1]/' -e 's/"relatime","ro"\]/"relatime"]/' config.json
+sed -i -e 's/"uid":0,"gid":0/"uid":1000,"gid":0/' -e 's/{"type":"mount"}/{"type":"mount"},{"type":"cgroup"}/' -e 's/\("destination":"\/sys\/fs\/cgroup"[^}]*\),"ro"\]/\1]/' -e 's/"relatime","ro"\]/"relatime"]/' config.json
 check "the user's own cgroup" "made" "$(runc run c1 2>&1)"
 bundle '["sh", "-c", "x=$(head -c 30000000 /dev/zero | tr \\\\0 x); echo survived"]' '{"memory": {"limit": 8388608, "swap": 8388608}}'
 out=$(runc run c1 2>/dev/null); check "the memory limit kills" "" "$out"

@@ -1,8 +1,9 @@
 // Escapes by processes: what of the runtime can be reached from inside, and what a container's processes are handed.
 import { describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
+import { copyFileSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Attack, unable } from "./attack.ts";
+import { plainly } from "./plain.ts";
 
 const it = test.skipIf(unable !== "");
 
@@ -37,6 +38,21 @@ describe(`processes${unable && ` (skipped: ${unable})`}`, () => {
     expect(written.out).toBe("");
     expect(statSync(runtime).mtimeMs).toBe(before);
     expect(ground.leftovers().filter((name) => !name.includes("state"))).toEqual([]);
+    // A runtime that joins as the file it is: the container opens it, waits for its end, and writes.
+    const program = join(ground.directory, "busybox-runtime");
+    copyFileSync("/bin/busybox", program);
+    const plain = plainly(
+      ground,
+      `fresh proc /proc
+      chroot "$ROOT" /bin/sh -c '
+        while :; do for p in /proc/[0-9]*; do case $(readlink $p/exe) in *busybox-runtime*) exec 7<$p/exe; break 2;; esac; done; done
+        while [ -e $p/exe ]; do :; done
+        echo overwritten > /proc/self/fd/7' &
+      "$HERE/busybox-runtime" sleep 1
+      wait`,
+    );
+    expect(plain.err).toBe("");
+    expect(readFileSync(program, "utf8")).toBe("overwritten\n");
   });
 
   it("CVE-2016-9962: a process that is being set up cannot be looked into by the container's own", async () => {
@@ -54,6 +70,15 @@ describe(`processes${unable && ` (skipped: ${unable})`}`, () => {
       const stat = statSync(`/proc/${pid}/fd/${fd}`);
       if (stat.isDirectory()) expect(stat.ino).toBe(statSync(ground.rootfs).ino);
     }
+    // A runtime that joins as it is, with a directory of the host still open.
+    writeFileSync(join(ground.secret, "reached"), "");
+    const plain = plainly(
+      ground,
+      `fresh proc /proc
+      ( exec 9<"$SECRET"; exec chroot "$ROOT" /bin/sleep 5 ) & joined=$!
+      enter "until ls /proc/$joined/fd/9/reached; do :; done" 2>/dev/null; kill $joined`,
+    );
+    expect(plain.out).toMatch(/^\/proc\/\d+\/fd\/9\/reached\n$/);
   });
 
   it("descriptors: only stdio and what was preserved reaches the program", async () => {
@@ -80,6 +105,12 @@ describe(`processes${unable && ` (skipped: ${unable})`}`, () => {
     expect(await inherited(["exec", "--cap", "CAP_NET_ADMIN", ground.id, "cat", "/proc/self/status"])).toBe(
       "0".repeat(16),
     );
+    // With the inheritable set filled like the others, as runtimes did, a file's own inheritable bits become permitted ones.
+    const plain = plainly(
+      ground,
+      'fresh proc /proc; setpriv --inh-caps=+net_admin chroot "$ROOT" /bin/cat /proc/self/status',
+    );
+    expect(/^CapInh:\s*(\w+)/m.exec(plain.out)?.[1]).toBe("0000000000001000");
   });
 
   it("CVE-2025-27612: exec has the container's capabilities, not the caller's", async () => {
@@ -91,6 +122,18 @@ describe(`processes${unable && ` (skipped: ${unable})`}`, () => {
     const { pid } = await ground.state();
     expect(sets(inside)).toEqual(sets(readFileSync(`/proc/${pid}/status`, "utf8")));
     expect(sets(inside)[2]).not.toBe(sets(readFileSync("/proc/self/status", "utf8"))[2]);
+    // Joining namespaces alone takes nothing away.
+    const plain = Bun.spawnSync([
+      "nsenter",
+      "-t",
+      `${pid}`,
+      "-m",
+      "-p",
+      "-r",
+      "/bin/cat",
+      "/proc/self/status",
+    ]);
+    expect(sets(plain.stdout.toString())).toEqual(sets(readFileSync("/proc/self/status", "utf8")));
   });
 
   it("a hook's environment is its own, and a container's id is no path", async () => {
