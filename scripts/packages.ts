@@ -31,6 +31,8 @@ const NEEDED: Readonly<Record<string, string>> = {
   "/usr/bin/newuidmap": "uidmap",
   "/usr/bin/git": "git",
   "/usr/bin/zstd": "zstd",
+  "/usr/bin/dbus-daemon": "dbus-daemon",
+  "/usr/bin/busctl": "systemd",
   "/usr/bin/tree": "tree",
 };
 

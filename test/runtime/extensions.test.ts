@@ -186,3 +186,29 @@ describe(`at the command line${unable && ` (skipped: ${unable})`}`, () => {
     },
   );
 });
+
+it("a poststart hook comes after the program began, and one that fails stops the container", async () => {
+  await using ground = new Ground();
+  const seen = join(ground.directory, "seen");
+  const hook = (script: string) => (config: Config) => {
+    config.hooks = {
+      poststart: [{ path: "/bin/sh", args: ["sh", "-c", script] }],
+      poststop: [{ path: "/bin/sh", args: ["sh", "-c", `echo stopped >> ${seen}`] }],
+    };
+  };
+  // The hook's own parent is the runtime; the container's pid comes with its state.
+  const exe = `pid=$(sed 's/.*"pid":\\([0-9]*\\).*/\\1/'); readlink /proc/$pid/exe >> ${seen}`;
+  ground.shell("sleep 1000", hook(exe));
+  for (let i = 0; i < 3; i++) {
+    await ground.ok("create", ground.id);
+    await ground.ok("start", ground.id);
+    await ground.ok("delete", "--force", ground.id);
+  }
+  expect(readFileSync(seen, "utf8")).toBe("/bin/busybox\nstopped\n".repeat(3));
+  ground.shell("sleep 1000", hook("exit 3"));
+  const { code, err } = await ground.runc(["run", "--detach", ground.id]);
+  expect(code).toBe(1);
+  expect(err).toContain("error running poststart hook #0: exit status 3");
+  expect(readFileSync(seen, "utf8")).toEndWith("stopped\n".repeat(2));
+  expect(ground.leftovers()).toEqual([]);
+});

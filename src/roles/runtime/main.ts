@@ -42,7 +42,8 @@ const globals = {
   systemdCgroup: {
     names: ["systemd-cgroup"],
     kind: "boolean",
-    about: "refused: only the cgroupfs driver is supported",
+    about:
+      'enable systemd cgroup support, expects cgroupsPath to be of form "slice:prefix:name" for e.g. "system.slice:runc:434234"',
   },
   rootless: {
     names: ["rootless"],
@@ -125,16 +126,13 @@ async function dispatch(args: string[]): Promise<number> {
     fatal(`No help topic for '${name}'`);
     return 3;
   }
-  if (flag(parsed, "systemdCgroup"))
-    throw new Error(
-      "systemd cgroup flag passed, but the systemd cgroup driver is not supported; use cgroupfs",
-    );
   const verb = await load();
   const invocation = {
     parsed: await verbFlags(name, verb, rest),
     store: new StateStore(text(parsed, "root") ?? defaultRoot()),
     debug: flag(parsed, "debug"),
     rootless: rootless(text(parsed, "rootless") ?? "auto"),
+    systemd: flag(parsed, "systemdCgroup"),
   };
   if (flag(invocation.parsed, "help")) {
     print((await help()).verbHelp(name, verb));

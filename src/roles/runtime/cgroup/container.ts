@@ -12,9 +12,14 @@ import { applyV2, enableControllers } from "./v2.ts";
 
 /**
  * Makes the directories and sets the limits. What it made is removed again by `removeCgroups`, whatever became of it: when
- * the cgroup is somebody else's, `paths` is emptied.
+ * the cgroup is somebody else's, `paths` is emptied. `ours`: what is there was made for this container (by systemd).
  */
-export function createCgroups(cgroups: Cgroups, paths: CgroupPaths, resources: Resources): void {
+export function createCgroups(
+  cgroups: Cgroups,
+  paths: CgroupPaths,
+  resources: Resources,
+  ours = false,
+): void {
   const made = new Set<string>();
   let found = false;
   for (const [controller, directory] of Object.entries(paths)) {
@@ -27,7 +32,7 @@ export function createCgroups(cgroups: Cgroups, paths: CgroupPaths, resources: R
       if (hierarchy) seedCpuset(directory, hierarchy.mountpoint);
     }
   }
-  if (found) checkFitness(paths, made);
+  if (found && !ours) checkFitness(paths, made);
   applyResources(cgroups, paths, resources);
   if (paths["devices"]) applyDevicesV1(paths["devices"], resources);
   else if (paths[""] !== undefined) applyDevicesV2(paths[""], resources.devices ?? []);

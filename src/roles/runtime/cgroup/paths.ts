@@ -37,7 +37,7 @@ export function containerCgroups(
 ): CgroupPaths {
   if (cgroupsPath?.includes(":") && !cgroupsPath.startsWith("/"))
     throw new Error(
-      `cgroupsPath ${JSON.stringify(cgroupsPath)} is in systemd's form (slice:prefix:name), but the systemd cgroup driver is not supported`,
+      `cgroupsPath ${JSON.stringify(cgroupsPath)} is in systemd's form (slice:prefix:name), but --systemd-cgroup is not given`,
     );
   const name = cgroupsPath || id;
   const absolute = name.startsWith("/");

@@ -98,6 +98,7 @@ export async function destroyContainer(store: StateStore, state: ContainerState)
   if (!ownsPids(state) || state.init_process_pid === 0) {
     if (!killCgroup(paths) && cgroupPids(paths).length > 0) signalAll(state, SIGKILL);
   }
+  if (state.systemd_unit) (await import("../systemd/scope.ts")).stopScope(state.systemd_unit);
   removeCgroups(paths);
   if (state.intel_rdt) (await import("./intel-rdt.ts")).removeRdtGroups(state.intel_rdt);
   store.remove(state.id);

@@ -49,7 +49,7 @@ import { keepsGroups } from "./extensions.ts";
 import { filterOf } from "./filter.ts";
 import { withHome } from "./home.ts";
 import { descriptors, type Extra, type Failures, follow, type PlanMaking, undo } from "./launcher-talk.ts";
-import { mountSource } from "./mount-source.ts";
+import { absoluteSources, mountSource } from "./mount-source.ts";
 import { preparedMounts, rareSettings, rdtGroupsOf, seccompListener } from "./rare.ts";
 import type { ContainerState, StateStore } from "./state.ts";
 
@@ -63,6 +63,8 @@ export interface LaunchOptions {
   waitForStart: boolean;
   /** Go without the cgroups that this user may not make; undefined: decided by who calls. */
   rootless: boolean | undefined;
+  /** Become a scope of systemd. */
+  systemd: boolean;
   noPivot: boolean;
   noNewKeyring: boolean;
   preserveFds: number;
@@ -107,7 +109,6 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
   const rootfs = resolveRootfs(absolute(bundle, rootPath));
   absoluteSources(config, bundle);
   const cgroups = hostCgroups();
-  let cgroupPaths = containerCgroups(cgroups, membership("self"), config.linux?.cgroupsPath, id);
   const nested = inUserNamespace();
   const unprivileged = globalThis.process.geteuid?.() !== 0;
   // Nobody but the machine's root takes things from outside of a user namespace, or makes devices.
@@ -115,9 +116,14 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
   const rootless =
     options.rootless ?? (unprivileged || (nested && globalThis.process.env["USER"] !== "root"));
   const resources = { ...config.linux?.resources };
+  const scope = options.systemd
+    ? (await import("../systemd/scope.ts")).planScope(config, id, cgroups, asUser)
+    : undefined;
+  let cgroupPaths =
+    scope?.paths ?? containerCgroups(cgroups, membership("self"), config.linux?.cgroupsPath, id);
   if (rootless) {
     const { usableCgroups } = await import("../rootless.ts");
-    cgroupPaths = usableCgroups(cgroupPaths, resources, config.linux?.cgroupsPath);
+    cgroupPaths = usableCgroups(cgroupPaths, resources, scope?.unit.name ?? config.linux?.cgroupsPath);
     // Only root may attach device rules; whoever is not cannot open a device that he could not open outside either.
     resources.devices = undefined;
   }
@@ -131,6 +137,7 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
     ready: false,
     cgroup_paths: cgroupPaths,
     intel_rdt: await rdtGroupsOf(config, id),
+    systemd_unit: scope?.unit,
     namespace_paths: {},
     no_pivot: options.noPivot,
     keyring: !options.noNewKeyring,
@@ -191,7 +198,8 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
       makeLinkTargets(root, path, isBind(mount, mountOptions) ? kindOf(mount.source ?? "") : "directory");
     }
     const cgroup = span("runtime", "cgroups", id);
-    createCgroups(cgroups, cgroupPaths, resources);
+    using holder = scope?.start(resources);
+    createCgroups(cgroups, cgroupPaths, resources, holder !== undefined);
     const owner = cgroupPaths[""] === undefined ? undefined : cgroupOwner(config, cgroups);
     if (owner !== undefined) giveCgroup(cgroupPaths[""]!, owner);
     if (state.intel_rdt) {
@@ -291,20 +299,3 @@ function resolveRootfs(path: string): string {
 }
 
 const absolute = (bundle: string, path: string) => (path.startsWith("/") ? path : `${bundle}/${path}`);
-
-/** Bind sources are relative to the bundle, and must be there. */
-function absoluteSources(config: Config, bundle: string): void {
-  for (const mount of config.mounts ?? []) {
-    if (!isBind(mount)) continue;
-    const source = mount.source ?? "";
-    mount.source = absolute(bundle, source);
-    try {
-      mountSource(mount.source, parseMountOptions(mount.options ?? []));
-    } catch (error) {
-      if (!isErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) throw error;
-      throw new RuntimeError(
-        `error mounting ${JSON.stringify(mount.source)} to rootfs at ${JSON.stringify(mount.destination)}: stat ${mount.source}: no such file or directory`,
-      );
-    }
-  }
-}

@@ -203,6 +203,7 @@ export async function undo({ store, state, running, go }: Failures): Promise<voi
       // It ended by itself.
     }
   }
+  if (state.systemd_unit) (await import("../systemd/scope.ts")).abandonScope(state.systemd_unit);
   removeCgroups(state.cgroup_paths);
   if (state.intel_rdt) (await import("./intel-rdt.ts")).removeRdtGroups(state.intel_rdt);
   store.remove(state.id);

@@ -18,6 +18,7 @@ import {
 import type { Config } from "../../../spec/oci/runtime.ts";
 import type { CgroupPaths } from "../cgroup/paths.ts";
 import { alreadyExists, notExist, RuntimeError } from "../errors.ts";
+import type { Unit } from "../systemd/unit.ts";
 import type { RdtGroups } from "./intel-rdt.ts";
 
 export interface ContainerState {
@@ -34,6 +35,8 @@ export interface ContainerState {
   cgroup_paths: CgroupPaths;
   /** Its groups of Intel RDT, when config.json asks for some. */
   intel_rdt?: RdtGroups | undefined;
+  /** Its unit, with `--systemd-cgroup`. */
+  systemd_unit?: Unit | undefined;
   namespace_paths: Record<string, string>;
   no_pivot: boolean;
   /** Whether it has a session keyring of its own, which exec joins. */

@@ -23,7 +23,7 @@ export function featureDocument() {
     linux: {
       namespaces: [...NAMESPACE_TYPES].sort(),
       capabilities: CAPABILITY_NAMES,
-      cgroup: { v1: true, v2: true, systemd: false, systemdUser: false, rdma: true },
+      cgroup: { v1: true, v2: true, systemd: true, systemdUser: true, rdma: true },
       seccomp: {
         enabled: true,
         actions: SECCOMP_ACTIONS,
@@ -47,7 +47,7 @@ export function featureDocument() {
       "org.opencontainers.runc.commit": commit,
       "org.opencontainers.runc.checkpoint.enabled": "false",
     },
-    potentiallyUnsafeConfigAnnotations: [...UNSAFE_ANNOTATIONS],
+    potentiallyUnsafeConfigAnnotations: ["org.systemd.property.", ...UNSAFE_ANNOTATIONS],
   };
 }
 

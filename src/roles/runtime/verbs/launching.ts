@@ -54,6 +54,7 @@ export function launchOptions({
   parsed,
   store,
   rootless,
+  systemd,
 }: Invocation): Omit<LaunchOptions, "waitForStart" | "console"> & { terminal: boolean } {
   const bundle = text(parsed, "bundle") ?? ".";
   const config = readBundle(bundle);
@@ -64,6 +65,7 @@ export function launchOptions({
     config,
     store,
     rootless,
+    systemd,
     noPivot: flag(parsed, "noPivot"),
     noNewKeyring: flag(parsed, "noNewKeyring"),
     preserveFds: (integer(parsed, "preserveFds") ?? 0) + listenFds,

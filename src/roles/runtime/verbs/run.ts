@@ -3,6 +3,7 @@ import { connectConsole } from "../container/console-socket.ts";
 import { runHooks } from "../container/hooks.ts";
 import { destroyContainer, killAndWait } from "../container/kill.ts";
 import { launchContainer } from "../container/launch.ts";
+import { runPoststart } from "../container/poststart.ts";
 import { stateDocument } from "../container/status.ts";
 import { RuntimeError } from "../errors.ts";
 import { flag, text } from "../flags.ts";
@@ -68,12 +69,12 @@ export const run: Verb = {
       await orStop(runHooks("startContainer", hooks?.startContainer, stateDocument(state, "created"), state));
       if (detach) {
         launched.begin();
-        await orStop(runHooks("poststart", hooks?.poststart, stateDocument(state, "running")));
+        await orStop(runPoststart(state));
         return 0;
       }
       terminalEnd = own?.attach();
       launched.begin();
-      await orStop(runHooks("poststart", hooks?.poststart, stateDocument(state, "running")));
+      await orStop(runPoststart(state));
       prepareToPart();
       const code = await end!;
       await terminalEnd?.finish();

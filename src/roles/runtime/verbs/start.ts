@@ -1,6 +1,7 @@
 import { write } from "../../../../ffi/file.ts";
 import { runHooks } from "../container/hooks.ts";
 import { destroyContainer, killAndWait } from "../container/kill.ts";
+import { runPoststart } from "../container/poststart.ts";
 import { isAlive } from "../container/process-table.ts";
 import { openStartFifo, stateDocument } from "../container/status.ts";
 import { RuntimeError } from "../errors.ts";
@@ -22,7 +23,7 @@ export const start: Verb = {
     try {
       await runHooks("startContainer", hooks?.startContainer, stateDocument(state, "created"), state);
       write(fifo, new Uint8Array([0]));
-      await runHooks("poststart", hooks?.poststart, stateDocument(state, "running"));
+      await runPoststart(state);
     } catch (error) {
       // runtime.md#lifecycle: the container is stopped, and goes on with poststop.
       killAndWait(state);

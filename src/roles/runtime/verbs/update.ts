@@ -70,7 +70,10 @@ export const update: Verb = {
     // v1 counts memory in the swap limit: who lifts the one means both.
     if (resources.memory?.limit === -1) resources.memory.swap ??= -1;
     // Devices are set at creation only, as with runc.
-    applyResources(hostCgroups(), state.cgroup_paths, { ...resources, devices: undefined });
+    const cgroups = hostCgroups();
+    if (state.systemd_unit)
+      (await import("../systemd/scope.ts")).updateScope(state.systemd_unit, resources, cgroups.mode === "v2");
+    applyResources(cgroups, state.cgroup_paths, { ...resources, devices: undefined });
     const linux = state.config.linux ?? {};
     state.config.linux = { ...linux, resources: merged(linux.resources ?? {}, resources) };
     store.write(state);

@@ -8,6 +8,8 @@ export interface Invocation {
   debug: boolean;
   /** --rootless; undefined: auto. */
   rootless: boolean | undefined;
+  /** Containers become scopes of systemd (`--systemd-cgroup`). */
+  systemd: boolean;
 }
 
 export interface Verb {
