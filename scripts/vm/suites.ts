@@ -84,6 +84,8 @@ function fillDisk(disk: string, { suites, runtimes, rest }: SuiteMachine): void 
     "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n",
   );
   writeFileSync(join(disk, "etc/group"), "root:x:0:\nnogroup:x:65534:\n");
+  // A mount's source that every machine has.
+  cpSync("/etc/localtime", join(disk, "etc/localtime"), { dereference: true });
   copyProgram(disk, process.execPath);
   const scripts = dirname(import.meta.dir);
   cpSync(join(scripts, "conformance"), join(disk, scripts, "conformance"), { recursive: true });

@@ -207,3 +207,29 @@ it("remount changes the mount that is there, and fails where none is", async () 
   expect(wrong.err).toContain("invalid argument");
   expect(ground.leftovers()).toEqual([]);
 });
+
+it("no mount of the container shows on a host whose mounts are shared, whatever the root's propagation", async () => {
+  await using ground = new Ground();
+  // In a namespace of the test's own that is as session managers leave it; what lies below the rootfs afterwards is told.
+  const host = [
+    "unshare",
+    "--mount",
+    "sh",
+    "-c",
+    `mount --bind ${ground.bundle} ${ground.bundle}; cd ${ground.bundle}; mount --make-rshared /; "$@"; code=$?; grep ' ${ground.rootfs}' /proc/self/mountinfo >&2; exit $code`,
+    "sh",
+  ];
+  for (const propagation of [
+    undefined,
+    ...["private", "slave", "shared", "unbindable"].flatMap((word) => [word, `r${word}`]),
+  ]) {
+    ground.shell("mount | grep -c ' on /tmp '", (config) => {
+      if (propagation) config.linux!.rootfsPropagation = propagation;
+      config.mounts!.push({ destination: "/tmp", type: "tmpfs", source: "tmpfs" });
+    });
+    expect([propagation, await ground.runc(["run", ground.id], {}, host)]).toEqual([
+      propagation,
+      { code: 0, out: "1\n", err: "" },
+    ]);
+  }
+});

@@ -236,7 +236,10 @@ function planMaking(options: LaunchOptions, begun: BegunPlan, early: CloneFacts,
   const propagation = config.linux?.rootfsPropagation ?? "";
   const rootFacts = (): RootFacts => ({
     ...early,
-    sharedParent: propagation.endsWith("shared") ? sharedParent(early.rootfs, propagation) : undefined,
+    // These make every mount their own by themselves.
+    sharedParent: /^(rslave|rprivate|runbindable)?$/.test(propagation)
+      ? undefined
+      : sharedParent(early.rootfs, propagation),
     hostHasKcore: exists("/proc/kcore"),
     noPivot: options.noPivot,
     keyring: !options.noNewKeyring,

@@ -19,7 +19,7 @@ export function addCgroupMount(
 ): void {
   const { plan } = context;
   const why = mountWhy(mount);
-  const { attributes } = parseMountOptions(mount.options ?? []);
+  const { attributes, data } = parseMountOptions(mount.options ?? []);
   const target = plan.slot("target");
   const made = plan.slot(`mount ${mount.destination}`);
   if (cgroups.mode === "none") throw new Error(`${why}: no cgroup file system is mounted on this host`);
@@ -29,7 +29,7 @@ export function addCgroupMount(
     if (ownNamespace)
       newFilesystem(
         context,
-        { type: "cgroup2", source: "cgroup", data: [], attributes: attributes.set },
+        { type: "cgroup2", source: "cgroup", data, attributes: attributes.set },
         made,
         why,
       );
