@@ -1,6 +1,6 @@
 // A virtual machine with cgroup v2 and nothing else, and the runtime's smoke list or whole conformance suites in it:
 //   node scripts/bootstrap.mjs scripts/vm.ts --kernel VMLINUZ [--runtime FILE] [--keep]
-//   … --kernel VMLINUZ --modules DIR --suite DIR… [--runtime NAME=PATH]… [--only REGEX] [--seconds N]
+//   … --kernel VMLINUZ --modules DIR --suite DIR… [--runtime NAME=PATH]… [--only REGEX] [--patience N] [--seconds N]
 // VMLINUZ is any x86-64 kernel with initramfs and serial console (Debian's linux-image-cloud-amd64, unpacked); DIR its
 // lib/modules/VERSION, for the disk. A suite stands ready as for scripts/conformance.ts. Needs qemu-system-x86_64 (it
 // emulates: no KVM), busybox-static, cpio; for suites also mke2fs and Python.
@@ -20,6 +20,7 @@ const { values } = parseArgs({
     runtime: { type: "string", multiple: true, default: [] },
     suite: { type: "string", multiple: true, default: [] },
     only: { type: "string" },
+    patience: { type: "string", default: "10" },
     memory: { type: "string" },
     seconds: { type: "string" },
     keep: { type: "boolean", default: false },
@@ -59,7 +60,11 @@ try {
   mkdirSync(tree);
   const machine = { kernel: values.kernel!, tree, scratch };
   if (suites.length > 0) {
-    const rest = ["--patience", "30", ...(values.only === undefined ? [] : ["--only", values.only])];
+    const rest = [
+      "--patience",
+      values.patience,
+      ...(values.only === undefined ? [] : ["--only", values.only]),
+    ];
     const disk = makeSuiteMachine(tree, scratch, { modules: values.modules!, suites, runtimes, rest });
     const said = await boot({
       ...machine,

@@ -43,7 +43,10 @@ export async function runCrunSuite({
         said: `exit ${code}\n${text.slice(-2000)}`,
       });
     const wrong = inside.filter(({ result }) => result === "not ok").length;
-    process.stderr.write(`${runtime.name}: ${file}: ${inside.length} tests, ${wrong} failed\n`);
+    const skipped = inside.filter(({ result }) => result === "skip").length;
+    process.stderr.write(
+      `${runtime.name}: ${file}: ${inside.length} tests, ${wrong} failed, ${skipped} skipped\n`,
+    );
   }
   return outcomes;
 }

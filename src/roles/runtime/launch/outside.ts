@@ -1,8 +1,14 @@
 // What a container with a user namespace needs from outside of it: its first process may not walk the host's directories any
 // more, nor make device nodes. Copies of the mounts are taken while the launcher is still the host's root.
-import { MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID } from "../../../../ffi/constants/mount.ts";
+import {
+  MOUNT_ATTR_NOEXEC,
+  MOUNT_ATTR_NOSUID,
+  MOVE_MOUNT_F_EMPTY_PATH,
+  MS_REC,
+  MS_SLAVE,
+} from "../../../../ffi/constants/mount.ts";
 import { makedev } from "../../../../ffi/file.ts";
-import { Constant, type Slot } from "../../../launcher/plan.ts";
+import { bits, Constant, type Slot } from "../../../launcher/plan.ts";
 import type { Config, Device, IdMapping } from "../../../spec/oci/runtime.ts";
 import { AT_FDCWD, type Context } from "./context.ts";
 import { containerDevices, nodeMode } from "./devices.ts";
@@ -16,6 +22,7 @@ import {
   type SourceKind,
   setAttributes,
 } from "./mounts.ts";
+import { flagsOf } from "./namespaces.ts";
 import { COPY } from "./open-flags.ts";
 
 export interface Outside {
@@ -76,7 +83,7 @@ function outer(id: number, maps: readonly IdMapping[] | undefined): number {
   return map ? map.hostID + id - map.containerID : 0;
 }
 
-/** Nodes on a tmpfs of their own. Before Linux 6.15 nothing can be bound from a detached mount: then it is the host's nodes. */
+/** Nodes on a tmpfs of their own. */
 function takeDevices(context: Context, config: Config): Map<string, Slot> {
   const { plan } = context;
   const { linux = {} } = config;
@@ -97,7 +104,7 @@ function takeDevices(context: Context, config: Config): Map<string, Slot> {
   );
   const taken = new Map<string, Slot>();
   nodes.forEach((node, i) => {
-    taken.set(node.path, takeDevice(context, holder, `${i}`, node, linux));
+    taken.set(node.path, takeDevice(context, holder, `${i}`, node, linux, i === 0));
   });
   return taken;
 }
@@ -108,6 +115,7 @@ function takeDevice(
   name: string,
   node: Device,
   maps: { uidMappings?: IdMapping[]; gidMappings?: IdMapping[] },
+  first: boolean,
 ): Slot {
   const { plan } = context;
   const why = `creating device ${node.path}`;
@@ -121,7 +129,11 @@ function takeDevice(
     { why },
   );
   const slot = plan.slot(`device ${node.path}`);
-  const older = plan.label(`host's ${node.path}`);
+  if (!first) {
+    plan.call("open_tree", [holder, at, COPY], { into: slot, why });
+    return slot;
+  }
+  const older = plan.label("an older kernel");
   const done = plan.label(`took ${node.path}`);
   plan.call("open_tree", [holder, at, COPY], {
     into: slot,
@@ -131,7 +143,20 @@ function takeDevice(
     why,
   });
   plan.place(older);
-  plan.call("open_tree", [AT_FDCWD, plan.string(node.path), COPY], { into: slot, why });
+  attachPrivately(context, holder, why);
+  plan.call("open_tree", [holder, at, COPY], { into: slot, why });
   plan.place(done);
   return slot;
 }
+
+/**
+ * Before Linux 6.15 nothing can be bound from a detached mount: it is put somewhere, in a mount namespace that nobody else
+ * sees. The place is one that no path of the plan leads to from here on; it goes with the old root.
+ */
+function attachPrivately({ plan }: Context, mount: Slot, why: string): void {
+  plan.call("unshare", [flagsOf(["mount"])], { why });
+  plan.call("mount", [0, plan.string("/"), 0, bits({ MS_SLAVE, MS_REC }), 0], { why });
+  plan.call("move_mount", [mount, plan.string(""), AT_FDCWD, plan.string("/sys/kernel"), FROM_OPEN], { why });
+}
+
+const FROM_OPEN = bits({ MOVE_MOUNT_F_EMPTY_PATH });
