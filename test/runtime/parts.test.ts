@@ -58,7 +58,7 @@ describe("cgroup hierarchies", () => {
 
   test("systemd's form of a path is refused, not misread", () => {
     expect(() => containerCgroups(parseMountinfo(HYBRID), own, "system.slice:runc:c1", "c1")).toThrow(
-      "systemd cgroup driver",
+      "--systemd-cgroup is not given",
     );
   });
 });

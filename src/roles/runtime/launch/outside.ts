@@ -151,12 +151,13 @@ function takeDevice(
 
 /**
  * Before Linux 6.15 nothing can be bound from a detached mount: it is put somewhere, in a mount namespace that nobody else
- * sees. The place is one that no path of the plan leads to from here on; it goes with the old root.
+ * sees. The place is one that no path of the plan leads to from here on, and not below /sys or /proc: what hides a part of
+ * those keeps the user namespace from mounting its own. It goes with the old root.
  */
 function attachPrivately({ plan }: Context, mount: Slot, why: string): void {
   plan.call("unshare", [flagsOf(["mount"])], { why });
   plan.call("mount", [0, plan.string("/"), 0, bits({ MS_SLAVE, MS_REC }), 0], { why });
-  plan.call("move_mount", [mount, plan.string(""), AT_FDCWD, plan.string("/sys/kernel"), FROM_OPEN], { why });
+  plan.call("move_mount", [mount, plan.string(""), AT_FDCWD, plan.string("/dev/pts"), FROM_OPEN], { why });
 }
 
 const FROM_OPEN = bits({ MOVE_MOUNT_F_EMPTY_PATH });
