@@ -1,5 +1,6 @@
 // A virtual machine with cgroup v2 and nothing else, and the runtime's smoke list or whole conformance suites in it:
 //   node scripts/bootstrap.mjs scripts/vm.ts --kernel VMLINUZ [--runtime FILE] [--keep]
+//   … --kernel VMLINUZ --systemd: the machine is systemd's, and the list is that of `--systemd-cgroup`
 //   … --kernel VMLINUZ --modules DIR --suite DIR… [--runtime NAME=PATH]… [--only REGEX] [--patience N] [--seconds N]
 // VMLINUZ is any x86-64 kernel with initramfs and serial console (Debian's linux-image-cloud-amd64, unpacked); DIR its
 // lib/modules/VERSION, for the disk. A suite stands ready as for scripts/conformance.ts. Needs qemu-system-x86_64 (it
@@ -11,6 +12,7 @@ import { parseArgs } from "node:util";
 import { boot } from "./vm/machine.ts";
 import { makeSmokeTree } from "./vm/smoke.ts";
 import { makeSuiteMachine } from "./vm/suites.ts";
+import { makeSystemdTree, SYSTEMD } from "./vm/systemd.ts";
 
 const root = dirname(import.meta.dir);
 const { values } = parseArgs({
@@ -23,6 +25,7 @@ const { values } = parseArgs({
     patience: { type: "string", default: "10" },
     memory: { type: "string" },
     seconds: { type: "string" },
+    systemd: { type: "boolean", default: false },
     keep: { type: "boolean", default: false },
   },
 });
@@ -41,6 +44,9 @@ const needed = [
   ...suites.map((path) => ["a suite", path] as const),
   ...runtimes.map((one) => ["the runtime (npm run build)", one.slice(one.indexOf("=") + 1)] as const),
   ["busybox-static", "/bin/busybox"],
+  ...(values.systemd
+    ? [["systemd", SYSTEMD] as const, ["dbus-daemon", "/usr/bin/dbus-daemon"] as const]
+    : []),
 ] as const;
 for (const [what, path] of needed)
   if (!existsSync(path)) {
@@ -75,7 +81,8 @@ try {
     });
     code = said.includes("suites: done") ? 0 : 1;
   } else {
-    makeSmokeTree(tree, runtimes[0]!.slice(runtimes[0]!.indexOf("=") + 1));
+    const make = values.systemd ? makeSystemdTree : makeSmokeTree;
+    make(tree, runtimes[0]!.slice(runtimes[0]!.indexOf("=") + 1));
     const said = await boot({
       ...machine,
       memory: values.memory ?? "1536M",
