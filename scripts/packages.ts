@@ -16,6 +16,8 @@ const NEEDED: Readonly<Record<string, string>> = {
   "/usr/bin/crun": "crun",
   "/usr/bin/containerd": "containerd",
   "/usr/sbin/dockerd": "docker.io",
+  "/usr/bin/podman": "podman",
+  "/usr/bin/conmon": "conmon",
   "/usr/bin/docker-registry": "docker-registry",
   "/usr/bin/skopeo": "skopeo",
   "/usr/bin/umoci": "umoci",
