@@ -22,12 +22,11 @@ export function snapshot(directory: string, name: string): Snapshot {
   };
 }
 
-/** What `after` has and `before` had not, one line each; and mounts that are gone, since nobody may unmount what is not his. */
+/** What `after` has and `before` had not, one line each. */
 export function differences(before: Snapshot, after: Snapshot): string[] {
-  const left = Object.keys(after).flatMap((kind) =>
+  return Object.keys(after).flatMap((kind) =>
     surplus(after[kind]!, before[kind]!).map((one) => `${kind}: ${one}`),
   );
-  return [...left, ...surplus(before["mounts"]!, after["mounts"]!).map((one) => `mounts: gone: ${one}`)];
 }
 
 /** Each word as often as it is in `list` beyond its count in `known`. */

@@ -10,6 +10,6 @@ const script = join(import.meta.dir, "..", "..", "scripts", "soak-runtime.ts");
 
 test.skipIf(why !== "")(`a few lives leave nothing behind${why && ` (skipped: ${why})`}`, async () => {
   const soak = await run([process.execPath, script, "--cycles", "8", "--concurrent", "6"]);
-  expect(soak.stdout.match(/nothing left/g)).toHaveLength(2);
   expect(soak).toMatchObject({ code: 0, stderr: "" });
+  expect(soak.stdout.match(/nothing left/g)).toHaveLength(2);
 });
