@@ -197,6 +197,29 @@ describe(`in the container${unable && ` (skipped: ${unable})`}`, () => {
       { cwd: ground.bundle, env: {} },
     );
     expect(child.stdout.toString()).toBe("third\n0\n1\n2\n3\n4\n"); // 4 is ls's own
+    // What the runtime itself has open at these numbers is not the caller's to hand on.
+    for (const words of [["run"], ["exec"]]) {
+      if (words[0] === "exec") {
+        ground.configure(["sleep", "1000"]);
+        await ground.ok("run", "-d", ground.id);
+      }
+      const holes = Bun.spawnSync(
+        [
+          ...["bash", "-c", `exec 3<${file} 5<${file}; exec "$@"`, "bash"],
+          ...ground.command(
+            ...words,
+            "--preserve-fds",
+            "3",
+            ground.id,
+            ...(words[0] === "exec" ? ["true"] : []),
+          ),
+        ],
+        { cwd: ground.bundle, env: {} },
+      );
+      expect(holes.stderr.toString()).toContain(
+        "unable to stat preserved-fd 1 (of 3): stat /proc/self/fd/4: no such file or directory",
+      );
+    }
   });
 });
 

@@ -10,8 +10,17 @@ export interface Flag {
   value?: string;
   about: string;
   /** What help shows as the default. */
-  fallback?: string;
+  fallback?: string | number;
+  /** What is wrong with a value, in the words of Go's parser; undefined: nothing. */
+  check?: (value: string) => string | undefined;
 }
+
+/** A value that is a whole number. */
+export const wholeNumber = (value: string) => (/^[+-]?\d+$/.test(value) ? undefined : "parse error");
+
+/** A value that is one of several whole numbers. */
+export const wholeNumbers = (value: string) =>
+  wholeNumber(value) && `strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`;
 
 export type FlagTable = Readonly<Record<string, Flag>>;
 
@@ -58,6 +67,8 @@ export function parseFlags(table: FlagTable, args: readonly string[]): Parsed {
       if (next === undefined) throw new UsageError(`flag needs an argument: -${name}`);
       value = next;
     }
+    const wrong = flag.check?.(value);
+    if (wrong) throw new UsageError(`invalid value ${JSON.stringify(value)} for flag -${name}: ${wrong}`);
     if (flag.kind === "list") flags[key] = [...((flags[key] as string[] | undefined) ?? []), value];
     else flags[key] = value;
   }
@@ -68,11 +79,8 @@ export const text = (parsed: Parsed, name: string) => parsed.flags[name] as stri
 export const flag = (parsed: Parsed, name: string) => parsed.flags[name] === true;
 export const list = (parsed: Parsed, name: string) => (parsed.flags[name] as string[] | undefined) ?? [];
 
-/** A flag's value as a whole number. Throws UsageError. */
+/** The value of a flag that is checked to be a `wholeNumber`. */
 export function integer(parsed: Parsed, name: string): number | undefined {
   const value = text(parsed, name);
-  if (value === undefined) return undefined;
-  if (!/^-?\d+$/.test(value))
-    throw new UsageError(`invalid value ${JSON.stringify(value)} for flag -${name}`);
-  return Number(value);
+  return value === undefined ? undefined : Number(value);
 }

@@ -1,7 +1,9 @@
 // The runtime's log: logrus's lines on stderr, or a file in text or JSON, which containerd's shim reads back for errors.
 
+import { errnoText, SyscallError } from "../../../ffi/errno.ts";
 import { print } from "../../../ffi/output.ts";
 import { writeText } from "../../../ffi/path.ts";
+import { RuntimeError } from "./errors.ts";
 
 export type LogLevel = "debug" | "info" | "warning" | "error";
 
@@ -13,8 +15,14 @@ let debugging = false;
 export function configureLog(options: { file: string | undefined; format: string; debug: boolean }): void {
   format = options.format;
   debugging = options.debug;
-  if (options.file) writeText(options.file, "", { mode: 0o644, append: true });
-  file = options.file || undefined;
+  if (!options.file) return;
+  try {
+    writeText(options.file, "", { mode: 0o644, append: true });
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    throw new RuntimeError(`open ${options.file}: ${errnoText(error.errno)}`);
+  }
+  file = options.file;
 }
 
 /** logrus's time: RFC 3339 to the second, local zone shown as an offset; ours is UTC. */
@@ -33,7 +41,8 @@ export function log(level: LogLevel, message: string): void {
   try {
     writeText(file, `${line}\n`, { mode: 0o644, append: true });
   } catch (error) {
-    print(`${line}\nrunc: cannot write to the log ${file}: ${(error as Error).message}\n`, 2);
+    const why = error instanceof SyscallError ? errnoText(error.errno) : String(error);
+    print(`Failed to write to log, write ${file}: ${why}\n`, 2);
   }
 }
 

@@ -27,11 +27,13 @@ const globals = {
     names: ["log-format"],
     kind: "text",
     about: "set the log format ('text' (default), or 'json')",
+    fallback: "text",
   },
   root: {
     names: ["root"],
     kind: "text",
     about: "root directory for storage of container state (this should be located in tmpfs)",
+    fallback: "/run/runc",
   },
   criu: {
     names: ["criu"],
@@ -49,6 +51,7 @@ const globals = {
     names: ["rootless"],
     kind: "text",
     about: "ignore cgroup permission errors ('true', 'false', or 'auto')",
+    fallback: "auto",
   },
   help: { names: ["help", "h"], kind: "boolean", about: "show help" },
   version: { names: ["version", "v"], kind: "boolean", about: "print the version" },

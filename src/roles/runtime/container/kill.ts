@@ -1,5 +1,6 @@
 // Signals to a container, and its end.
 
+import { isErrno } from "../../../../ffi/errno.ts";
 import { pidfdOpen, pidfdSignal, pidfdWait } from "../../../../ffi/process.ts";
 import {
   bringBack,
@@ -21,10 +22,8 @@ export const SIGKILL = 9;
 
 /** "TERM", "SIGTERM", "15" → 15. Throws RuntimeError. */
 export function signalNumber(word: string): number {
-  if (/^\d+$/.test(word)) {
-    const number = Number(word);
-    if (number > 0 && number <= 64) return number;
-  }
+  // Also one that does not exist: the kernel says so.
+  if (/^\d+$/.test(word)) return Number(word);
   const name = word.toUpperCase().replace(/^(SIG)?/, "SIG");
   const known = SIGNALS[name];
   if (known !== undefined) return known;
@@ -50,7 +49,14 @@ export function signalContainer(state: ContainerState, signal: number, all: bool
     using process = pidfdOpen(state.init_process_pid);
     // Checked after the descriptor is open: the pid cannot be reused under it any more.
     if (!process || !isAlive(state.init_process_pid, state.init_process_start)) throw notRunning();
-    if (!pidfdSignal(process, signal)) throw notRunning();
+    let sent: boolean;
+    try {
+      sent = pidfdSignal(process, signal);
+    } catch (error) {
+      if (!isErrno(error, "EINVAL")) throw error;
+      throw new RuntimeError("unable to signal init: invalid argument");
+    }
+    if (!sent) throw notRunning();
   }
   // On v1 a frozen process does not even die of SIGKILL until it is thawed.
   if (signal === SIGKILL && isFrozen(state.cgroup_paths)) setFrozen(state.cgroup_paths, false);

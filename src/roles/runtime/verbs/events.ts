@@ -5,7 +5,7 @@ import type { ContainerState } from "../container/state.ts";
 import { containerStatus } from "../container/status.ts";
 import { parseDuration } from "../duration.ts";
 import { RuntimeError } from "../errors.ts";
-import { flag, text, UsageError } from "../flags.ts";
+import { flag, text } from "../flags.ts";
 import { log } from "../log.ts";
 import { containerStats } from "../stats/container.ts";
 import { oomSource, pollAll } from "../stats/oom.ts";
@@ -19,16 +19,14 @@ export const events: Verb = {
       names: ["interval"],
       kind: "text",
       about: "set the stats collection interval (default: 5s)",
+      check: (value) => (parseDuration(value) === undefined ? "parse error" : undefined),
     },
     stats: { names: ["stats"], kind: "boolean", about: "display the container's stats then exit" },
   },
   arguments: { min: 1, max: 1 },
   async run({ parsed, store }) {
     const state = store.read(parsed.rest[0]!);
-    const given = text(parsed, "interval") ?? "5s";
-    const interval = parseDuration(given);
-    if (interval === undefined)
-      throw new UsageError(`invalid value ${JSON.stringify(given)} for flag -interval: parse error`);
+    const interval = parseDuration(text(parsed, "interval") ?? "5s")!;
     if (interval <= 0) throw new RuntimeError("duration interval must be greater than 0");
     if (containerStatus(store, state) === "stopped")
       throw new RuntimeError(`container with id ${state.id} is not running`);

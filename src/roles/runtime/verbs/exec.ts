@@ -4,9 +4,10 @@ import { parseProcess } from "../../../spec/oci/runtime-validate.ts";
 import { connectConsole } from "../container/console-socket.ts";
 import { execInContainer } from "../container/exec.ts";
 import { writePidFile } from "../container/pid-file.ts";
+import { preservedFds } from "../container/preserved.ts";
 import { containerStatus } from "../container/status.ts";
 import { notRunning, RuntimeError } from "../errors.ts";
-import { flag, integer, list, type Parsed, text } from "../flags.ts";
+import { flag, integer, list, type Parsed, text, wholeNumber, wholeNumbers } from "../flags.ts";
 import { framed } from "../frame.ts";
 import { log } from "../log.ts";
 import { pidfdSocket } from "./launching.ts";
@@ -34,7 +35,12 @@ export const exec: Verb = {
     env: { names: ["env", "e"], kind: "list", about: "set environment variables" },
     tty: { names: ["tty", "t"], kind: "boolean", about: "allocate a pseudo-TTY" },
     user: { names: ["user", "u"], kind: "text", about: "UID (format: <uid>[:<gid>])" },
-    additionalGids: { names: ["additional-gids", "g"], kind: "list", about: "additional gids" },
+    additionalGids: {
+      names: ["additional-gids", "g"],
+      kind: "list",
+      about: "additional gids",
+      check: wholeNumbers,
+    },
     process: { names: ["process", "p"], kind: "text", about: "path to the process.json" },
     detach: { names: ["detach", "d"], kind: "boolean", about: "detach from the container's process" },
     pidFile: { names: ["pid-file"], kind: "text", about: "specify the file to write the process id to" },
@@ -54,6 +60,8 @@ export const exec: Verb = {
       names: ["preserve-fds"],
       kind: "text",
       about: "Pass N additional file descriptors to the container (stdio + $LISTEN_FDS + N in total)",
+      fallback: 0,
+      check: wholeNumber,
     },
     cgroup: {
       names: ["cgroup"],
@@ -74,6 +82,8 @@ export const exec: Verb = {
         if (status === "paused" && !flag(parsed, "ignorePaused"))
           throw new RuntimeError("cannot exec in a paused container (use --ignore-paused to override)");
         if (status === "creating") throw notRunning();
+        const listenFds = Number(process.env["LISTEN_FDS"] ?? 0) || 0;
+        const preserveFds = preservedFds((integer(parsed, "preserveFds") ?? 0) + listenFds);
         const document = processDocument(parsed, state.config);
         const detach = flag(parsed, "detach");
         const socket = text(parsed, "consoleSocket");
@@ -91,7 +101,7 @@ export const exec: Verb = {
           state,
           root: store.root,
           process: document,
-          preserveFds: (integer(parsed, "preserveFds") ?? 0) + (Number(process.env["LISTEN_FDS"] ?? 0) || 0),
+          preserveFds,
           console: own?.remote ?? (socket && !planOnly ? connectConsole(socket) : undefined),
           cgroups:
             cgroups.length > 0
@@ -161,11 +171,7 @@ export function processDocument(parsed: Parsed, config: Config): Process {
       gid: match[2] === undefined ? document.user.gid : Number(match[2]),
     };
   }
-  const groups = list(parsed, "additionalGids").map((group) => {
-    if (!/^\d+$/.test(group))
-      throw new RuntimeError(`parsing ${JSON.stringify(group)} as int for gid failed: invalid syntax`);
-    return Number(group);
-  });
+  const groups = list(parsed, "additionalGids").map(Number);
   if (groups.length > 0)
     document.user = {
       ...document.user,

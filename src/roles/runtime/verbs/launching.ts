@@ -1,7 +1,8 @@
 // What create and run share: their flags, and the look into the bundle that decides about the terminal.
 import { type LaunchOptions, readBundle } from "../container/launch.ts";
 import type { PidfdSocket } from "../container/pidfd-socket.ts";
-import { type FlagTable, flag, integer, type Parsed, text } from "../flags.ts";
+import { preservedFds } from "../container/preserved.ts";
+import { type FlagTable, flag, integer, type Parsed, text, wholeNumber } from "../flags.ts";
 import { log } from "../log.ts";
 import type { Invocation } from "./verb.ts";
 
@@ -39,6 +40,8 @@ export const launchFlags = {
     names: ["preserve-fds"],
     kind: "text",
     about: "Pass N additional file descriptors to the container (stdio + $LISTEN_FDS + N in total)",
+    fallback: 0,
+    check: wholeNumber,
   },
   plan: { names: ["plan"], kind: "boolean", about: "print the launch plan and exit; nothing is created" },
 } as const satisfies FlagTable;
@@ -68,7 +71,7 @@ export function launchOptions({
     systemd,
     noPivot: flag(parsed, "noPivot"),
     noNewKeyring: flag(parsed, "noNewKeyring"),
-    preserveFds: (integer(parsed, "preserveFds") ?? 0) + listenFds,
+    preserveFds: preservedFds((integer(parsed, "preserveFds") ?? 0) + listenFds),
     listenFds,
     pidFile: text(parsed, "pidFile"),
     planOnly: flag(parsed, "plan") || !!process.env["BUNKER_PLAN"],

@@ -10,7 +10,12 @@ export const list: Verb = {
   about: "lists containers started by runc with the given root",
   usage: "",
   flags: {
-    format: { names: ["format", "f"], kind: "text", about: "select one of: table or json" },
+    format: {
+      names: ["format", "f"],
+      kind: "text",
+      about: "select one of: table or json",
+      fallback: "table",
+    },
     quiet: { names: ["quiet", "q"], kind: "boolean", about: "display only container IDs" },
   },
   arguments: { min: 0, max: 0 },

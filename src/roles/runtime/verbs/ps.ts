@@ -7,7 +7,14 @@ import type { Verb } from "./verb.ts";
 export const ps: Verb = {
   about: "ps displays the processes running inside a container",
   usage: "<container-id> [ps options]",
-  flags: { format: { names: ["format", "f"], kind: "text", about: "select one of: table(default) or json" } },
+  flags: {
+    format: {
+      names: ["format", "f"],
+      kind: "text",
+      about: "select one of: table or json",
+      fallback: "table",
+    },
+  },
   arguments: { min: 1, max: Number.POSITIVE_INFINITY },
   async run({ parsed, store }) {
     const state = store.read(parsed.rest[0]!);
@@ -20,10 +27,11 @@ export const ps: Verb = {
     if (format !== "table") throw new RuntimeError("invalid format option");
     const options = parsed.rest.slice(1);
     const child = Bun.spawnSync(["ps", ...(options.length > 0 ? options : ["-ef"])], {
-      env: { PATH: process.env["PATH"] ?? "/usr/bin:/bin" },
+      // COLUMNS, TZ, PS_FORMAT and others are the caller's to choose.
+      env: { PATH: "/usr/bin:/bin", ...process.env },
     });
     if (child.exitCode !== 0)
-      throw new RuntimeError(`exit status ${child.exitCode}: ${child.stderr.toString().trim()}`);
+      throw new RuntimeError(`exit status ${child.exitCode}: ${child.stdout}${child.stderr}`);
     const lines = child.stdout.toString().split("\n");
     const column = lines[0]?.trim().split(/\s+/).indexOf("PID") ?? -1;
     if (column < 0) throw new RuntimeError("couldn't find PID field in ps output");

@@ -1,5 +1,6 @@
 import { AT_FDCWD } from "../../../../ffi/constants/fcntl.ts";
 import { print } from "../../../../ffi/output.ts";
+import { readTextIfThere } from "../../../../ffi/path.ts";
 import { statAt, toByteName } from "../../../../ffi/tree.ts";
 import type { ContainerState, StateStore } from "../container/state.ts";
 import { containerStatus } from "../container/status.ts";
@@ -22,11 +23,14 @@ export function describe(store: StateStore, state: ContainerState) {
   };
 }
 
-/** Who made the container: the owner of its directory. */
+/** Who made the container: the name of its directory's owner, or "#" and his number. */
 export function ownerOf(store: StateStore, id: string): string {
   const uid = statAt(AT_FDCWD, toByteName(store.directory(id)))?.uid ?? 0;
-  return uid === 0 ? "root" : `#${uid}`;
+  return uid === 0 ? "root" : (userName(uid) ?? `#${uid}`);
 }
+
+const userName = (uid: number) =>
+  new RegExp(`^([^:\\n]*):[^:\\n]*:${uid}:`, "m").exec(readTextIfThere("/etc/passwd") ?? "")?.[1];
 
 export const state: Verb = {
   about: "output the state of a container",

@@ -6,7 +6,7 @@ import { hostCgroups } from "../cgroup/hierarchy.ts";
 import type { ContainerState } from "../container/state.ts";
 import { containerStatus } from "../container/status.ts";
 import { RuntimeError } from "../errors.ts";
-import { type Parsed, text } from "../flags.ts";
+import { type Parsed, text, wholeNumber } from "../flags.ts";
 import { log } from "../log.ts";
 import type { Verb } from "./verb.ts";
 
@@ -21,7 +21,11 @@ export const update: Verb = {
       kind: "text",
       about: "path to the file containing the resources to update or '-' to read from the standard input",
     },
-    blkioWeight: number("blkio-weight", "Specifies per cgroup weight, range is from 10 to 1000"),
+    blkioWeight: {
+      ...number("blkio-weight", "Specifies per cgroup weight, range is from 10 to 1000"),
+      fallback: 0,
+      check: wholeNumber,
+    },
     cpuPeriod: number(
       "cpu-period",
       "CPU CFS period to be used for hardcapping (in usecs). 0 to use system default",
@@ -33,7 +37,10 @@ export const update: Verb = {
       "cpu-rt-period",
       "CPU realtime period to be used for hardcapping (in usecs). 0 to use system default",
     ),
-    cpuRtRuntime: number("cpu-rt-runtime", "CPU realtime hardcap limit (in usecs)"),
+    cpuRtRuntime: number(
+      "cpu-rt-runtime",
+      "CPU realtime hardcap limit (in usecs). Allowed cpu time in a given period",
+    ),
     cpusetCpus: number("cpuset-cpus", "CPU(s) to use"),
     cpusetMems: number("cpuset-mems", "Memory node(s) to use"),
     cpuIdle: number("cpu-idle", "set cgroup SCHED_IDLE or not, 0: default behavior, 1: SCHED_IDLE"),
@@ -43,7 +50,11 @@ export const update: Verb = {
       "memory-swap",
       "Total memory usage (memory + swap); set '-1' to enable unlimited swap",
     ),
-    pidsLimit: number("pids-limit", "Maximum number of pids allowed in the container"),
+    pidsLimit: {
+      ...number("pids-limit", "Maximum number of pids allowed in the container"),
+      fallback: 0,
+      check: wholeNumber,
+    },
     l3CacheSchema: number("l3-cache-schema", "The string of Intel RDT/CAT L3 cache schema"),
     memBwSchema: number("mem-bw-schema", "The string of Intel RDT/MBA memory bandwidth schema"),
     kernelMemory: number("kernel-memory", "ignored: kernels have no such limit any more"),
