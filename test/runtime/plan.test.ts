@@ -47,6 +47,7 @@ function facts(config: Config, change: Partial<CreateFacts> = {}): CreateFacts {
     capabilities: capabilitySets(config.process?.capabilities, ALL_CAPABILITIES, () => {}),
     knownCapabilities: ALL_CAPABILITIES,
     ownStdio: [],
+    nullStdio: [],
     inUserNamespace: false,
     keepGroups: false,
     hostDevices: false,

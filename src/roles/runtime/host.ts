@@ -78,12 +78,21 @@ export function inUserNamespace(): boolean {
 
 /** Which of stdio the container's user needs to own: what is open, not his yet, and not the null device. */
 export function foreignStdio(uid: number, terminal: boolean): number[] {
-  if (terminal) return [];
+  return terminal ? [] : stdioWhere((stat) => stat.uid !== uid && !isNull(stat));
+}
+
+/** Which of stdio are the null device. */
+export const nullStdio = (terminal: boolean): number[] => (terminal ? [] : stdioWhere(isNull));
+
+type Stat = NonNullable<ReturnType<typeof statAt>>;
+
+const isNull = (stat: Stat) => stat.rdevMajor === 1 && stat.rdevMinor === 3;
+
+function stdioWhere(wanted: (stat: Stat) => boolean): number[] {
   return [0, 1, 2].filter((fd) => {
     try {
       const stat = statAt(fd, "");
-      const isNull = stat?.rdevMajor === 1 && stat.rdevMinor === 3;
-      return stat !== undefined && stat.uid !== uid && !isNull;
+      return stat !== undefined && wanted(stat);
     } catch {
       return false;
     }

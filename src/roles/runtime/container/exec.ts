@@ -14,7 +14,7 @@ import { readControl } from "../cgroup/files.ts";
 import { hostCgroups, membership } from "../cgroup/hierarchy.ts";
 import { type CgroupPaths, directories } from "../cgroup/paths.ts";
 import { notRunning } from "../errors.ts";
-import { clampRlimits, execLabel, foreignStdio, hostCapabilities, oomScore } from "../host.ts";
+import { clampRlimits, execLabel, foreignStdio, hostCapabilities, nullStdio, oomScore } from "../host.ts";
 import { ALL_CAPABILITIES, capabilitySets } from "../launch/capabilities.ts";
 import { type Descriptors, TELL } from "../launch/context.ts";
 import { execPlan } from "../launch/exec-plan.ts";
@@ -98,6 +98,7 @@ export async function execInContainer(options: ExecOptions): Promise<Executed | 
     ),
     knownCapabilities: capabilities.known,
     ownStdio: foreignStdio(process.user.uid, process.terminal ?? false),
+    nullStdio: nullStdio(process.terminal ?? false),
     inUserNamespace,
     keepGroups: keepsGroups(config),
     filter: await filterOf(config, options.root),

@@ -1,14 +1,17 @@
 // The last stretch that init and exec share: from a set-up place in the container to the user's program.
+import { O_NOCTTY, O_NONBLOCK, O_RDWR } from "../../../../ffi/constants/fcntl.ts";
 import { CLOSE_RANGE_CLOEXEC } from "../../../../ffi/constants/sched.ts";
 import { bits, Constant } from "../../../launcher/plan.ts";
 import type { Process } from "../../../spec/oci/runtime.ts";
 import type { Filter } from "../seccomp/compile.ts";
 import type { CapabilitySets } from "./capabilities.ts";
-import type { Context } from "./context.ts";
+import { type Context, openInRoot } from "./context.ts";
 import { addIdentity, addNoNewPrivileges, addRlimits, finishCapabilities } from "./identity.ts";
 import { findProgram, type Program } from "./program.ts";
 import { addSeccomp } from "./seccomp.ts";
 import type { withListener } from "./seccomp-listener.ts";
+
+const NULL = bits({ O_RDWR, O_NOCTTY, O_NONBLOCK });
 
 /** Adds what few processes ask for. */
 export type RareSettings = (context: Context) => void;
@@ -17,6 +20,8 @@ export interface ProcessFacts {
   capabilities: CapabilitySets;
   knownCapabilities: bigint;
   ownStdio: readonly number[];
+  /** Descriptors 0–2 that are the host's null device. */
+  nullStdio: readonly number[];
   inUserNamespace: boolean;
   keepGroups: boolean;
   filter: Filter | undefined;
@@ -46,10 +51,26 @@ export function closeOnExec({ plan, fds }: Context): void {
   );
 }
 
+/**
+ * The container's own null device in place of the host's: by such a descriptor root in the container could change the mode
+ * or the owner of the host's. A container without one keeps what it was given.
+ */
+function replaceNull(context: Context, descriptors: readonly number[]): void {
+  const { plan } = context;
+  const own = plan.slot("null device");
+  const kept = plan.label("the host's null device stays");
+  // Non-blocking: by the time of an exec it may be a FIFO.
+  openInRoot(context, "dev/null", NULL, { into: own, tolerate: "any", fail: kept });
+  for (const fd of descriptors) plan.call("dup3", [own, fd, 0]);
+  plan.call("close", [own]);
+  plan.place(kept);
+}
+
 /** Limits, identity, program lookup. Returns the slot that holds the program's path. */
 export function addProcess(context: Context, process: Process, facts: ProcessFacts): Program {
   const { plan } = context;
   const args = process.args ?? [];
+  if (facts.nullStdio.length > 0) replaceNull(context, facts.nullStdio);
   facts.rare?.(context);
   // In a user namespace limits were set before it was entered, with the privilege to raise them.
   if (!facts.inUserNamespace) addRlimits(context, process.rlimits ?? []);
