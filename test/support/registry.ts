@@ -8,6 +8,8 @@ import { must, plainEnvironment, run, until } from "./process.ts";
 export interface Registry extends AsyncDisposable {
   /** host:port */
   address: string;
+  /** Its directory of blobs and links. */
+  storage: string;
   /** Pushes an OCI layout's "latest" as NAME:TAG; `format` is the manifest's kind. */
   push(layout: string, reference: string, format?: "oci" | "v2s2"): Promise<void>;
   /** Ends it at once, as a crash would. */
@@ -38,6 +40,7 @@ export async function startRegistry(netns: Netns, port = 5000): Promise<Registry
   });
   return {
     address,
+    storage: join(dir, "data"),
     kill,
     async push(layout, reference, format = "v2s2") {
       await must(
