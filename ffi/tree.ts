@@ -236,17 +236,20 @@ export function setAttribute(dir: FdLike, name: ByteName, attribute: ByteName, v
   );
 }
 
+let attributeSpace: { list: Uint8Array; value: Uint8Array } | undefined;
+
 /** All extended attributes of `name` in `dir`; none where the file system has no such thing. */
 export function attributes(dir: FdLike, name: ByteName): Map<ByteName, Uint8Array> {
   const path = bytes(through(dir, name));
   const found = new Map<ByteName, Uint8Array>();
-  const list = new Uint8Array(65536);
+  // Asked of every file of a tree: the room is made once.
+  attributeSpace ??= { list: new Uint8Array(65536), value: new Uint8Array(65536) };
+  const { list, value } = attributeSpace;
   const length = rawSyscall(NR.llistxattr, path, list, list.length);
   if (length <= 0) {
     if (length === 0 || length === -ERRNO.EOPNOTSUPP!) return found;
     throw new SyscallError("llistxattr", -length, showName(name));
   }
-  const value = new Uint8Array(65536);
   for (const attribute of Buffer.from(list.buffer, 0, length).toString("latin1").split("\0")) {
     if (attribute === "") continue;
     const size = rawSyscall(NR.lgetxattr, path, bytes(attribute), value, value.length);

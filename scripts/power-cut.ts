@@ -154,7 +154,7 @@ try {
   /** Whether a pull had been acknowledged when the power went, and not been taken back. */
   let promised = false;
   /** Milliseconds that a whole pull takes here. */
-  let pulling = 20_000;
+  let pulling = 45_000;
   for (let cut = 0; cut <= Number(values.cuts); cut++) {
     const last = cut === Number(values.cuts);
     const power = new AbortController();

@@ -55,6 +55,11 @@ const roles: readonly Role[] = [
     load: () => import("./roles/keeper/main.ts"),
   },
   {
+    names: ["system"],
+    about: "looks after the data: bunker system verify [--repair]",
+    load: () => import("./roles/containerd/verify/main.ts"),
+  },
+  {
     names: ["install"],
     about: "lays the symlinks: bunker install --prefix DIR",
     load: () => import("./install.ts"),

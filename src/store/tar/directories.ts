@@ -44,6 +44,8 @@ export class Directories implements Disposable {
   readonly #overlay?: OverlayFormat;
   /** Directories made in passing, of which the layers below may know more: see `takeAfterLower`. */
   readonly implied = new Set<ByteName>();
+  /** Whether a directory was marked as hiding what lies below. */
+  hidden = false;
   /** The last directory handed out: archives name a directory's members one after another. */
   #last?: { path: ByteName; fd: Fd };
   #stale = false;
@@ -83,7 +85,9 @@ export class Directories implements Disposable {
 
   /** Marks a directory of an overlay's upper so that nothing of the lower ones shows through. */
   hideLower(directory: Fd): void {
-    if (this.#overlay) setAttribute(directory, "", this.#overlay.opaque, new Uint8Array([0x79]));
+    if (!this.#overlay) return;
+    this.hidden = true;
+    setAttribute(directory, "", this.#overlay.opaque, new Uint8Array([0x79]));
   }
 
   /** Walks part by part from the root, following symlinks itself, and makes what is missing. */

@@ -34,6 +34,7 @@ import {
   showName,
   statAt,
 } from "../../../ffi/tree.ts";
+import { ContentHash } from "../tree/hash.ts";
 import { Directories, isWhiteoutNode, type OverlayFormat, takeAfterLower } from "./directories.ts";
 import { ArchiveError, type TarEntry } from "./entry.ts";
 import { applyByName, applyTimes, applyToFile } from "./metadata.ts";
@@ -55,6 +56,8 @@ export interface ExtractOptions {
   /** Give everything to this owner, whatever the archive says. */
   owner?: { uid: number; gid: number };
   signal?: AbortSignal;
+  /** Gets the hash of each file's bytes (store/tree/hash.ts) by its inode; of sparse files not. */
+  hashes?: Map<number, string>;
 }
 
 export interface Extracted {
@@ -64,6 +67,8 @@ export interface Extracted {
   size: number;
   /** Directories made in passing, for `takeAfterLower`; none without `overlay`. */
   implied: ByteName[];
+  /** Whether any file was given extended attributes. */
+  attributes: boolean;
 }
 
 /**
@@ -88,6 +93,7 @@ export async function applyTar(
   })();
   const reader = new TarReader(hashed);
   let implied: ByteName[];
+  let attributes: boolean;
   try {
     using extraction = new Extraction(directory, options);
     for (let entry = await reader.next(); entry; entry = await reader.next()) {
@@ -95,12 +101,13 @@ export async function applyTar(
     }
     await reader.drain();
     implied = extraction.finish();
+    attributes = extraction.attributes;
   } finally {
     await reader.cancel();
   }
   const lower = options.overlay?.lower;
   if (lower && implied.length > 0) takeAfterLower(directory, implied, lower);
-  return { digest: `sha256:${hash.digest("hex")}`, size, implied };
+  return { digest: `sha256:${hash.digest("hex")}`, size, implied, attributes };
 }
 
 class Extraction implements Disposable {
@@ -113,16 +120,24 @@ class Extraction implements Disposable {
   readonly #dated = new Map<ByteName, TarEntry>();
   /** What this archive has put there: a whiteout speaks of lower layers only. image-spec layer.md#whiteouts */
   readonly #own = new Set<ByteName>();
+  readonly #hash: ContentHash | undefined;
+  #attributes = false;
 
   constructor(directory: string, options: ExtractOptions) {
     this.#directories = new Directories(directory, options.overlay);
     this.#overlay = options.overlay;
     this.#options = options;
+    this.#hash = options.hashes && new ContentHash();
     this.#base = options.below === undefined ? [] : options.below.split("/").filter((part) => part !== "");
   }
 
   [Symbol.dispose](): void {
     this.#directories[Symbol.dispose]();
+  }
+
+  /** Whether anything was given extended attributes, overlayfs's own among them. */
+  get attributes(): boolean {
+    return this.#attributes || this.#directories.hidden;
   }
 
   async add(entry: TarEntry, reader: TarReader): Promise<void> {
@@ -163,10 +178,13 @@ class Extraction implements Disposable {
   }
 
   async #put(dir: Fd, base: ByteName, entry: TarEntry, reader: TarReader): Promise<void> {
+    this.#attributes ||= entry.attributes.size > 0;
     switch (entry.type) {
       case "file": {
         using file = this.#make(dir, base, () => createFile(dir, base, O_WRONLY | O_CREAT | O_EXCL, 0o600));
-        await copyData(file, entry, reader);
+        await copyData(file, entry, reader, this.#hash);
+        if (this.#hash && !entry.pieces)
+          this.#options.hashes?.set(statAt(file, "")!.ino, this.#hash.digest());
         applyToFile(dir, base, file, entry);
         return;
       }
@@ -291,10 +309,13 @@ function checkKind(dir: Fd, base: ByteName, entry: TarEntry): void {
 }
 
 /** Writes the entry's data; a sparse file's pieces go where they belong and the rest stays a hole. */
-async function copyData(file: Fd, entry: TarEntry, reader: TarReader): Promise<void> {
+async function copyData(file: Fd, entry: TarEntry, reader: TarReader, hash?: ContentHash): Promise<void> {
   const fd = file.number;
   if (!entry.pieces) {
-    for (let chunk = await reader.read(); chunk; chunk = await reader.read()) writeAll(fd, chunk);
+    for (let chunk = await reader.read(); chunk; chunk = await reader.read()) {
+      writeAll(fd, chunk);
+      hash?.update(chunk);
+    }
     return;
   }
   let index = 0;

@@ -57,6 +57,10 @@ export class RegistryResolver implements Resolver {
   }
 }
 
+/** Blobs and manifests of the reference's repository, by digest. */
+export const repositoryFetcher = (reference: Reference, options: ConnectionOptions = {}): Fetcher =>
+  new RegistryFetcher(new Connection(reference, options), reference);
+
 class RegistryFetcher implements Fetcher {
   constructor(
     private readonly connection: Connection,

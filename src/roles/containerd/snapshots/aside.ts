@@ -2,6 +2,9 @@
 // gets it when it is committed (containerd 2.2's "rebase").
 import type { Labels, Snapshotter } from "../../../wire/containerd/services.ts";
 
+/** Label of a snapshot that this process is unpacking into: of no use to the next one, which removes it when it starts. */
+export const UNPACKING: Labels = { "bunker.internal/unpacking": "true" };
+
 export interface AsideSnapshotter extends Snapshotter {
   /** Resolves when everything that was written into snapshots before is on the disk. */
   sync(): Promise<void>;

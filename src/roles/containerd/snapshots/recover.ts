@@ -1,6 +1,7 @@
 // At boot, directories and records are brought together again: a snapshot exists once its record does.
 import { log } from "../../../observe/log.ts";
 import { type Metadata, touchNamespace } from "../metadata/database.ts";
+import { UNPACKING } from "./aside.ts";
 import type { SnapshotDirectories } from "./directories.ts";
 import { allRows, insertRow } from "./rows.ts";
 
@@ -28,6 +29,10 @@ export async function recover(meta: Metadata, directories: SnapshotDirectories):
     const adopted = meta.change("rebuild snapshot records", () => adopt(meta, directories));
     if (adopted > 0) log("warning", "snapshot records were rebuilt from their directories", { adopted });
   }
+  meta.change("drop unfinished unpackings", () => {
+    for (const [label, value] of Object.entries(UNPACKING))
+      meta.run("DELETE FROM snapshot WHERE kind = 'Active' AND labels ->> ? = ?", `$."${label}"`, value);
+  });
   for (const row of allRows(meta)) {
     if (directories.exists(row.id)) continue;
     if (row.kind === "Committed") {

@@ -5,6 +5,7 @@ import type { Descriptor, Mount } from "../../../wire/containerd/services.ts";
 import { fromExtraction } from "../diff/index.ts";
 import { targetOf } from "../diff/target.ts";
 import type { AsideSnapshotter } from "../snapshots/aside.ts";
+import { type LayerHeader, tableOf } from "../snapshots/table.ts";
 import type { Unpacked, Unpacking, UnpackPool } from "../unpack/pool.ts";
 import { fetchBlob } from "./blob.ts";
 import type { Slots } from "./keyed-lock.ts";
@@ -48,7 +49,12 @@ async function downloadAndUnpack(on: Workshop, layer: Layer, mounts: Mount[]): P
   const { descriptor, parent } = layer;
   const { digest, mediaType } = descriptor;
   const { directory } = targetOf(mounts);
-  const place = { directory, opaque: parent === "" ? undefined : "trusted.overlay.opaque" };
+  const header: LayerHeader = { layer: descriptor, diffId: layer.diffId, source: session.source };
+  const place = {
+    directory,
+    opaque: parent === "" ? undefined : "trusted.overlay.opaque",
+    table: { file: tableOf(directory), header },
+  };
   let unpacking: Unpacking | undefined;
   let refused: { error: unknown } | undefined;
   const begin = (file: string) => {

@@ -1,6 +1,7 @@
 // One layer's snapshot, made once for all pulls: prepare, unpack, verify the diff ID, commit. Nothing is left of a failure.
 import { labelPaths, SNAPSHOT_REF, UNCOMPRESSED } from "../../../wire/containerd/labels.ts";
 import { type Descriptor, type Mount, ServiceError } from "../../../wire/containerd/services.ts";
+import { UNPACKING } from "../snapshots/aside.ts";
 import { hasCode } from "./codes.ts";
 import type { Session } from "./session.ts";
 
@@ -50,7 +51,8 @@ export async function makeSnapshot<T extends { digest: string }>(
     if (!(await holdSnapshot(session, chainId))) {
       const key = `extract-${process.pid}-${crypto.randomUUID().slice(0, 8)} ${chainId}`;
       // The lease in force holds it from its first instant.
-      const mounts = await snapshotter.prepare(ns, key, on, { [SNAPSHOT_REF]: chainId });
+      const labels = { [SNAPSHOT_REF]: chainId, ...(session.unpackHere ? UNPACKING : {}) };
+      const mounts = await snapshotter.prepare(ns, key, on, labels);
       try {
         const unpacked = await unpack(mounts);
         signal.throwIfAborted();
@@ -66,8 +68,8 @@ export async function makeSnapshot<T extends { digest: string }>(
         if (!hasCode(error, "AlreadyExists")) throw error;
         await holdSnapshot(session, chainId);
       }
-      const labels = { [UNCOMPRESSED]: diffId };
-      await services.content.update(ns, { digest, labels }, labelPaths(labels)).catch((error) => {
+      const found = { [UNCOMPRESSED]: diffId };
+      await services.content.update(ns, { digest, labels: found }, labelPaths(found)).catch((error) => {
         if (!hasCode(error, "NotFound")) throw error;
       });
     }

@@ -9,6 +9,8 @@ export interface Order {
   /** Name of the attribute that marks opaque directories, when `directory` is to be an overlay's upper. */
   opaque: string | undefined;
   words: SharedArrayBuffer;
+  /** The table of what was unpacked, and what its first line says. */
+  table: { file: string; header: object } | undefined;
 }
 
 export type Answer =

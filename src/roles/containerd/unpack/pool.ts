@@ -10,6 +10,8 @@ export interface Place {
   directory: string;
   /** Name of the attribute that marks opaque directories, when `directory` is to be an overlay's upper. */
   opaque: string | undefined;
+  /** Where the table of what was unpacked goes, for `system verify`. */
+  table?: Order["table"];
 }
 
 export interface Unpacked {
@@ -84,13 +86,13 @@ export class UnpackPool implements Disposable {
   readonly #most = Math.min(availableParallelism(), MOST);
 
   /** Begins to unpack the layer in `file`, which may be there in part only. The file may be renamed meanwhile. */
-  begin(file: string, { directory, opaque }: Place): Unpacking {
+  begin(file: string, { directory, opaque, table }: Place): Unpacking {
     const fd = openSync(file, "r");
     const words = new Words();
     // A program that waits for nothing else must not end meanwhile: the thread does not hold it.
     const awake = setInterval(() => {}, 60_000);
     const done = new Promise<Unpacked>((resolve, reject) => {
-      this.#waiting.push({ order: { fd, directory, opaque, words: words.buffer }, resolve, reject });
+      this.#waiting.push({ order: { fd, directory, opaque, words: words.buffer, table }, resolve, reject });
     }).finally(() => {
       clearInterval(awake);
       closeSync(fd);

@@ -3,6 +3,7 @@
 import { readSync } from "node:fs";
 import { decompress } from "../../../store/tar/decompress.ts";
 import { applyTar } from "../../../store/tar/extract.ts";
+import { writeTable } from "../../../store/tree/table.ts";
 import { type Order, told, Words } from "./job.ts";
 
 declare const self: { onmessage: (event: { data: Order }) => void; postMessage(answer: unknown): void };
@@ -24,10 +25,16 @@ async function* growing(fd: number, words: Words): AsyncGenerator<Uint8Array> {
   }
 }
 
-self.onmessage = async ({ data: { fd, directory, opaque, words } }) => {
+self.onmessage = async ({ data: { fd, directory, opaque, words, table } }) => {
   try {
-    const options = opaque === undefined ? {} : { overlay: { opaque } };
-    self.postMessage(await applyTar(decompress(growing(fd, new Words(words))), directory, options));
+    const hashes = table && new Map<number, string>();
+    const options = {
+      ...(opaque === undefined ? {} : { overlay: { opaque } }),
+      ...(hashes ? { hashes } : {}),
+    };
+    const unpacked = await applyTar(decompress(growing(fd, new Words(words))), directory, options);
+    if (table && hashes) writeTable(table.file, directory, table.header, { ...unpacked, hashes });
+    self.postMessage(unpacked);
   } catch (error) {
     self.postMessage(told(error));
   }
