@@ -186,6 +186,7 @@ describe("the containerd command line", () => {
       state: "/run/containerd",
       grpc: { address: "/run/containerd/containerd.sock" },
       debug: { level: "info", format: "text" },
+      plugins: { "io.containerd.transfer.v1.local": { config_path: "/etc/containerd/certs.d" } },
     });
   });
 

@@ -116,10 +116,11 @@ export class FakeRegistry implements AsyncDisposable {
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
-    const { method, url = "" } = request;
-    this.requests.push([method, url, request.headers.range].filter(Boolean).join(" "));
+    this.requests.push([request.method, request.url, request.headers.range].filter(Boolean).join(" "));
     this.headers.push(request.headers);
     if (this.bend(request, response)) return;
+    // The bend may have changed it.
+    const url = (request.url ?? "").replace(/\?.*$/, "");
     if (url === "/v2/") return void response.end("{}");
     const [, , kind, name] = /^\/v2\/(.+)\/(manifests|blobs)\/([^/]+)$/.exec(url) ?? [];
     const found =

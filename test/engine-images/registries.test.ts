@@ -4,7 +4,7 @@ import { parseMirror } from "../../src/roles/engine/config/values.ts";
 import { mirrorsFor } from "../../src/roles/engine/images/registries.ts";
 import { engineApp } from "../../src/roles/engine/server/serve.ts";
 import type { DistributionInspect, SearchResult } from "../../src/spec/engine/image.ts";
-import { MirroredResolver } from "../../src/wire/distribution/mirrors.ts";
+import { candidate, HostsResolver } from "../../src/wire/distribution/mirrors.ts";
 import { parseTagged } from "../../src/wire/distribution/reference.ts";
 import { splitSearchTerm } from "../../src/wire/distribution/search.ts";
 import { FakeRegistry, layer } from "../distribution/fake-registry.ts";
@@ -89,14 +89,13 @@ describe("registries", () => {
     const contents = layer([{ name: "f", data: "x".repeat(100) }]);
     const target = mirror.image("latest", [contents]);
     origin.image("latest", [contents]);
-    const { RegistryResolver } = await import("../../src/wire/distribution/registry.ts");
     const failures: string[] = [];
-    const resolver = new MirroredResolver(
+    const resolver = new HostsResolver(
       [
-        { url: "http://127.0.0.1:1/", insecure: false },
-        { url: `http://${mirror.address}/`, insecure: false },
+        candidate("http://127.0.0.1:1/", { endpoint: "http://127.0.0.1:1/" }, false),
+        candidate(`http://${mirror.address}/`, { endpoint: `http://${mirror.address}/` }, false),
+        candidate("docker.io", { endpoint: `http://${origin.address}` }, true),
       ],
-      new RegistryResolver({ endpoint: `http://${origin.address}` }),
       (url) => failures.push(url),
     );
     const { descriptor, fetcher } = await resolver.resolve(parseTagged("busybox"));

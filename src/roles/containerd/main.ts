@@ -55,7 +55,7 @@ async function daemon(flags: Flags): Promise<number> {
   log("info", "starting containerd", { version: `${version}+bunker`, revision: commit });
   for (const setting of warnings) log("warning", "this setting has no effect here", { setting });
   const { root, state, address } = config;
-  const containerd = await openContainerd({ root, state, address });
+  const containerd = await openContainerd({ root, state, address, hostsDir: config.hostsDir });
   try {
     await containerd.serve(address);
     log("info", "serving...", { address });

@@ -37,6 +37,8 @@ export interface ContainerdOptions {
   bundle?: (ns: string, id: string) => string;
   /** How often a download is tried in all. */
   downloadAttempts?: number;
+  /** Directory of hosts.toml files: which hosts stand for a registry. */
+  hostsDir?: string;
 }
 
 export interface Containerd {
@@ -105,6 +107,7 @@ export async function openContainerd(options: ContainerdOptions): Promise<Contai
         { content, images, snapshots, leases, diff },
         {
           unpackHere: true,
+          ...(options.hostsDir === undefined ? {} : { hostsDir: options.hostsDir }),
           ...(options.downloadAttempts
             ? { retry: { ...defaultRetry, attempts: options.downloadAttempts } }
             : {}),

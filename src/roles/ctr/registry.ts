@@ -52,5 +52,6 @@ export const registryFlags: readonly FlagSpec[] = [
   { name: "skip-verify", aliases: ["k"], kind: "boolean", about: "skip SSL certificate validation" },
   { name: "plain-http", kind: "boolean", about: "allow connections using plain HTTP" },
   { name: "user", aliases: ["u"], kind: "string", about: "user[:password] Registry user and password" },
+  { name: "hosts-dir", kind: "string", about: "Custom hosts configuration directory" },
   { name: "refresh", kind: "string", about: "refresh token for authorization server" },
 ];

@@ -382,6 +382,8 @@ export interface PullRequest {
   platform?: Platform;
   /** Asked before the registry itself, in this order. Known to transfers in this process only: the gRPC request has no field for it. */
   mirrors?: { url: string; insecure: boolean }[];
+  /** Directory of hosts.toml files (containerd's docs/hosts.md) on the daemon's side, in place of the daemon's own. */
+  hostsDir?: string;
   /** Speak plain http, or https without verifying, to this registry. */
   insecure?: boolean;
   snapshotter?: string;
@@ -396,6 +398,8 @@ export interface PushRequest {
   /** Name of the image record to push, when it is not the reference. */
   image?: string;
   auth?: RegistryAuth;
+  /** As in PullRequest. */
+  hostsDir?: string;
   /** Push the one manifest for that platform out of an index. NotFound without one. */
   platform?: Platform;
   /**

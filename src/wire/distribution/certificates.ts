@@ -9,14 +9,12 @@ export interface TlsOptions {
   key?: string;
 }
 
-/** TLS options for a registry host; `insecure` accepts any certificate. */
-export function tlsOptions(host: string, insecure: boolean, directory = "/etc/docker/certs.d"): TlsOptions {
-  const options: TlsOptions = insecure ? { rejectUnauthorized: false } : {};
-  const own = join(directory, host);
-  // A host name holds no slash, so the path stays in the directory; "." and ".." are no host names.
-  if (host === "." || host === ".." || !existsSync(own)) return options;
-  const read = (name: string) => readFileSync(join(own, name), "utf8");
-  for (const name of readdirSync(own).sort()) {
+/** What a directory in Docker's layout holds; empty when it is not there. */
+export function certificatesIn(directory: string): TlsOptions {
+  if (!existsSync(directory)) return {};
+  const options: TlsOptions = {};
+  const read = (name: string) => readFileSync(join(directory, name), "utf8");
+  for (const name of readdirSync(directory).sort()) {
     if (name.endsWith(".crt")) options.ca = [...(options.ca ?? []), read(name)];
     if (name.endsWith(".cert")) {
       options.cert = read(name);
@@ -24,4 +22,12 @@ export function tlsOptions(host: string, insecure: boolean, directory = "/etc/do
     }
   }
   return options;
+}
+
+/** TLS options for a registry host; `insecure` accepts any certificate. */
+export function tlsOptions(host: string, insecure: boolean, directory = "/etc/docker/certs.d"): TlsOptions {
+  const options: TlsOptions = insecure ? { rejectUnauthorized: false } : {};
+  // A host name holds no slash, so the path stays in the directory; "." and ".." are no host names.
+  if (host === "." || host === "..") return options;
+  return { ...options, ...certificatesIn(join(directory, host)) };
 }

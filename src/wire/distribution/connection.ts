@@ -14,6 +14,14 @@ export interface ConnectionOptions {
   retry?: RetryPolicy;
   /** Base URL to ask in place of the reference's own host: a mirror. */
   endpoint?: string;
+  /** The endpoint's path is all of it: no "/v2" is put behind it. */
+  wholePath?: boolean;
+  /** The registry that the endpoint stands for, for mirrors of several ("ns" in the query, as containerd has it). */
+  namespace?: string;
+  /** Headers for every request to this host. */
+  headers?: Record<string, string>;
+  /** Certificates of this host, in place of those that Docker's directory has. */
+  tls?: TlsOptions;
   userAgent?: string;
   /** What to ask a token for; reading, unless given. */
   access?: Access;
@@ -65,7 +73,9 @@ export class Connection {
     this.#endpoint = options.endpoint?.replace(/\/+$/, "");
     this.#host = this.#endpoint ? new URL(this.#endpoint).host : registryHost(reference.domain);
     this.#insecure = options.insecure === true || isLoopback(this.#host);
-    this.#tls = tlsOptions(this.#host, this.#insecure);
+    this.#tls = options.tls
+      ? { ...(this.#insecure ? { rejectUnauthorized: false } : {}), ...options.tls }
+      : tlsOptions(this.#host, this.#insecure);
     this.#retry = options.retry ?? defaultRetry;
     this.#authorizer = new Authorizer(
       (url, init) => this.#send(url, init),
@@ -88,7 +98,7 @@ export class Connection {
   async request(method: Method, path: string, options: RequestOptions = {}): Promise<Response> {
     const { headers = {}, signal, body, once = false } = options;
     const origin = await this.origin(signal);
-    const url = path.startsWith("/") ? origin + path : path;
+    const url = path.startsWith("/") ? this.#address(origin, path) : path;
     const attempts = once ? 1 : this.#retry.attempts;
     // An upload may go to a storage server: what the registry trusts us with is not for that.
     const own = new URL(url).origin === new URL(origin).origin;
@@ -127,6 +137,14 @@ export class Connection {
     }
   }
 
+  /** The address of "/v2/…" at an origin. */
+  #address(origin: string, path: string): string {
+    const { wholePath, namespace } = this.options;
+    const address = origin + (wholePath ? path.replace(/^\/v2/, "") : path);
+    if (namespace === undefined || registryHost(namespace) === this.#host) return address;
+    return `${address}${address.includes("?") ? "&" : "?"}ns=${encodeURIComponent(namespace)}`;
+  }
+
   /** Finds the scheme (end-1, GET /v2/). Also what tells people at once that nothing listens there. */
   async #ping(signal?: AbortSignal): Promise<string> {
     const origins = this.#endpoint
@@ -135,7 +153,11 @@ export class Connection {
     let failure: unknown;
     for (const origin of origins) {
       try {
-        const response = await this.#send(`${origin}/v2/`, { method: "GET", headers: {}, signal });
+        const response = await this.#send(this.#address(origin, "/v2/"), {
+          method: "GET",
+          headers: {},
+          signal,
+        });
         if (response.status === 401) await this.#authorizer.answer(response);
         await response.body?.cancel();
         return origin;
@@ -170,7 +192,7 @@ export class Connection {
       try {
         response = await fetch(url, {
           method: init.method,
-          headers,
+          headers: new URL(url).host === this.#host ? { ...headers, ...this.options.headers } : headers,
           body: typeof init.body === "function" ? init.body() : (init.body as RequestInit["body"]),
           signal: init.signal,
           redirect: "manual",

@@ -8,6 +8,8 @@ export interface Config {
   address: string;
   logLevel: string;
   logFormat: "text" | "json";
+  /** Directory of hosts.toml files, one a registry. */
+  hostsDir: string;
 }
 
 export const defaults: Config = {
@@ -16,7 +18,16 @@ export const defaults: Config = {
   address: "/run/containerd/containerd.sock",
   logLevel: "info",
   logFormat: "text",
+  hostsDir: "/etc/containerd/certs.d",
 };
+
+/** Plugins whose settings are obeyed: where registries' hosts are told, for the transfer service and, in older files, for CRI. */
+const TRANSFER = "io.containerd.transfer.v1.local";
+const CRI = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images"];
+const HostsPath = z.looseObject({
+  config_path: z.string().optional(),
+  registry: z.looseObject({ config_path: z.string().optional() }).optional(),
+});
 
 export const DEFAULT_PATH = "/etc/containerd/config.toml";
 
@@ -73,7 +84,11 @@ export function parseConfig(content: string, path: string): { config: Partial<Co
   if (given(file.grpc?.tcp_address)) warnings.push("grpc.tcp_address");
   if (given(file.debug?.address)) warnings.push("debug.address");
   for (const [name, settings] of Object.entries(file.plugins ?? {})) {
-    if (!isEmpty(settings as object)) warnings.push(`plugins.${JSON.stringify(name)}`);
+    const hosts = [TRANSFER, ...CRI].includes(name) ? HostsPath.safeParse(settings).data : undefined;
+    const hostsDir = name === TRANSFER ? hosts?.config_path : hosts?.registry?.config_path;
+    // Several directories may be named as in $PATH; the first one counts.
+    if (given(hostsDir)) config.hostsDir = hostsDir.split(":")[0]!;
+    else if (!isEmpty(settings as object)) warnings.push(`plugins.${JSON.stringify(name)}`);
   }
   return { config, warnings };
 }
@@ -96,6 +111,9 @@ export function configText(config: Config = defaults): string {
     "[debug]",
     `  level = ${quote(config.logLevel)}`,
     `  format = ${quote(config.logFormat)}`,
+    "",
+    `[plugins.${quote(TRANSFER)}]`,
+    `  config_path = ${quote(config.hostsDir)}`,
     "",
   ].join("\n");
 }

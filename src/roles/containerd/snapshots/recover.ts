@@ -1,5 +1,7 @@
 // At boot, directories and records are brought together again: a snapshot exists once its record does.
 import { log } from "../../../observe/log.ts";
+import type { Labels } from "../../../wire/containerd/services.ts";
+import { ROOT_LABEL } from "../gc/labels.ts";
 import { type Metadata, touchNamespace } from "../metadata/database.ts";
 import { UNPACKING } from "./aside.ts";
 import type { SnapshotDirectories } from "./directories.ts";
@@ -16,7 +18,9 @@ function adopt(meta: Metadata, directories: SnapshotDirectories): number {
     if (!record || (record.parent !== null && !known.has(record.parent))) continue;
     if (meta.get("SELECT 1 FROM snapshot WHERE ns = ? AND name = ?", record.ns, record.name)) continue;
     touchNamespace(meta, record.ns);
-    insertRow(meta, record, id);
+    // A container's own layer is somebody's data, and the record that named it may be lost: it stays until it is removed.
+    const kept: Labels = record.kind === "Active" ? { [ROOT_LABEL]: "adopted" } : {};
+    insertRow(meta, { ...record, labels: { ...record.labels, ...kept } }, id);
     known.add(id);
     adopted++;
   }

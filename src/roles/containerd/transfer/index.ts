@@ -8,8 +8,8 @@ import {
   type Transfer,
   type TransferProgress,
 } from "../../../wire/containerd/services.ts";
+import { registryHost } from "../../../wire/distribution/connection.ts";
 import type { Reference } from "../../../wire/distribution/reference.ts";
-import { RegistryResolver } from "../../../wire/distribution/registry.ts";
 import type { Resolver } from "../../../wire/distribution/resolver.ts";
 import { defaultRetry, type RetryPolicy } from "../../../wire/distribution/retry.ts";
 import { exportImages } from "./export.ts";
@@ -25,6 +25,8 @@ export interface TransferOptions {
   /** Where images come from; registries, and this binary for bunker.internal, unless given. */
   resolver?: PullGround["resolver"];
   retry?: RetryPolicy;
+  /** Directory of hosts.toml files, for requests that name none. */
+  hostsDir?: string;
 }
 
 /** A pull under way, with all who wait for it. */
@@ -42,7 +44,10 @@ export function createTransfer(services: PullServices, options: TransferOptions 
   const ground: PullGround = {
     services,
     unpackHere: options.unpackHere ?? false,
-    resolver: options.resolver ?? ((reference, request) => resolverFor(reference, request, retry)),
+    resolver:
+      options.resolver ??
+      ((reference, request) =>
+        resolverFor(reference, { ...request, hostsDir: request.hostsDir ?? options.hostsDir }, retry)),
     retry,
     locks: new KeyedLock(),
   };
@@ -96,7 +101,9 @@ export function createTransfer(services: PullServices, options: TransferOptions 
     async push(ns, request, onProgress) {
       const ended = span("containerd", `push ${request.reference}`);
       try {
-        return await push({ services, retry }, ns, request, (progress) => onProgress?.(progress));
+        return await push({ services, retry, hostsDir: options.hostsDir }, ns, request, (progress) =>
+          onProgress?.(progress),
+        );
       } finally {
         ended();
       }
@@ -113,10 +120,29 @@ async function resolverFor(
 ): Promise<Resolver> {
   const { EMBEDDED_DOMAIN, embeddedResolver } = await import("../../../embedded/resolver.ts");
   if (reference.domain === EMBEDDED_DOMAIN) return embeddedResolver;
-  const registry = new RegistryResolver({ auth: request.auth, insecure: request.insecure, retry });
-  if (!request.mirrors?.length) return registry;
-  const { MirroredResolver } = await import("../../../wire/distribution/mirrors.ts");
-  return new MirroredResolver(request.mirrors, registry, (mirror, error) =>
-    log("info", "Attempting next endpoint for pull after error", { mirror, error }),
+  const own = { auth: request.auth, insecure: request.insecure, retry };
+  const { candidate, HostsResolver } = await import("../../../wire/distribution/mirrors.ts");
+  const { readHosts } = await import("../../../wire/distribution/hosts.ts");
+  const hosts = request.hostsDir === undefined ? undefined : readHosts(request.hostsDir, reference.domain);
+  const mirrors = (request.mirrors ?? []).map(({ url, insecure }) =>
+    // Without credentials: those are the registry's, not the mirror's.
+    candidate(url, { endpoint: url, insecure }, false),
   );
+  const named = hosts?.map(({ url, capabilities, options }, i) =>
+    candidate(
+      url,
+      isRegistry(url, reference) ? { ...own, ...options } : { ...options, retry },
+      i === hosts.length - 1,
+      capabilities,
+    ),
+  );
+  return new HostsResolver(
+    [...mirrors, ...(named ?? [candidate(reference.domain, own, true)])],
+    (host, error) => log("info", "Attempting next endpoint for pull after error", { mirror: host, error }),
+  );
+}
+
+/** Whether a host is the registry itself, which the caller's credentials are for. */
+function isRegistry(url: string, { domain }: Reference): boolean {
+  return url === "" || new URL(url).host === registryHost(domain);
 }

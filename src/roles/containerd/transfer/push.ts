@@ -8,6 +8,8 @@ import {
   ServiceError,
   type TransferProgress,
 } from "../../../wire/containerd/services.ts";
+import type { ConnectionOptions } from "../../../wire/distribution/connection.ts";
+import { readHosts } from "../../../wire/distribution/hosts.ts";
 import type { Pusher } from "../../../wire/distribution/pusher.ts";
 import { RegistryPusher } from "../../../wire/distribution/pusher.ts";
 import { formatReference, type Reference } from "../../../wire/distribution/reference.ts";
@@ -27,6 +29,7 @@ const MOUNTS = 3;
 export interface PushGround {
   services: PullServices;
   retry: RetryPolicy;
+  hostsDir: string | undefined;
 }
 
 interface Push {
@@ -35,6 +38,15 @@ interface Push {
   reference: Reference;
   signal: AbortSignal | undefined;
   report: Report;
+}
+
+/** The host that takes pushes for the registry, where a hosts.toml says one. */
+function target(reference: Reference, hostsDir: string | undefined): ConnectionOptions {
+  const hosts = hostsDir === undefined ? undefined : readHosts(hostsDir, reference.domain);
+  if (!hosts) return {};
+  const host = hosts.find(({ capabilities }) => capabilities.includes("push"));
+  if (host) return host.options;
+  throw new ServiceError("InvalidArgument", `no host of ${reference.domain} may be pushed to`);
 }
 
 /** Throws ServiceError. */
@@ -57,7 +69,7 @@ export async function push(
     const from = await sources(on, await digestsBelow(on, image.target));
     const pusher = new RegistryPusher(
       reference,
-      { auth, insecure, retry },
+      { auth, insecure, retry, ...target(reference, request.hostsDir ?? ground.hostsDir) },
       [...new Set([...from.values()].flat())].slice(0, MOUNTS),
     );
     const root = await choose(on, image.target, {

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { parsePlatform } from "../../../spec/oci/platform.ts";
 import { type Command, SNAPSHOTTER, UsageError } from "../command.ts";
 import { labelArgs } from "../format.ts";
@@ -28,6 +29,7 @@ export const pull: Command = {
         reference,
         ...(auth ? { auth } : {}),
         ...(platform === "" ? {} : { platform: parsePlatform(platform) }),
+        ...(flags.string("hosts-dir") === "" ? {} : { hostsDir: resolve(flags.string("hosts-dir")) }),
         insecure: flags.boolean("plain-http") || flags.boolean("skip-verify"),
         snapshotter: flags.string("snapshotter"),
         signal: abort.signal,

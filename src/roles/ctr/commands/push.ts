@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { parsePlatform } from "../../../spec/oci/platform.ts";
 import { type Command, UsageError } from "../command.ts";
 import { authOf, Display, registryFlags } from "../registry.ts";
@@ -25,6 +26,7 @@ export const push: Command = {
         image: local ?? reference,
         ...(auth ? { auth } : {}),
         ...(platform === "" ? {} : { platform: parsePlatform(platform) }),
+        ...(flags.string("hosts-dir") === "" ? {} : { hostsDir: resolve(flags.string("hosts-dir")) }),
         insecure: flags.boolean("plain-http") || flags.boolean("skip-verify"),
         signal: abort.signal,
       },

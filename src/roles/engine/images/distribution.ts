@@ -2,8 +2,7 @@
 import type { BlobDescriptor, DistributionInspect } from "../../../spec/engine/image.ts";
 import { ConfigRootfs, Index, isIndex, Manifest } from "../../../spec/oci/image.ts";
 import { ServiceError } from "../../../wire/containerd/services.ts";
-import { MirroredResolver } from "../../../wire/distribution/mirrors.ts";
-import { RegistryResolver } from "../../../wire/distribution/registry.ts";
+import { candidate, HostsResolver } from "../../../wire/distribution/mirrors.ts";
 import type { Fetcher } from "../../../wire/distribution/resolver.ts";
 import type { Engine } from "../engine.ts";
 import { ApiError } from "../errors.ts";
@@ -40,13 +39,16 @@ async function platforms(fetcher: Fetcher, target: BlobDescriptor, signal: Abort
 export async function inspectDistribution(engine: Engine, c: RouteContext): Promise<DistributionInspect> {
   const reference = clientReference(c.req.param("name") ?? "");
   const { signal } = c.req.raw;
-  const registry = new RegistryResolver({
+  const registry = {
     auth: registryAuth(c.req.header("x-registry-auth")),
     insecure: isInsecure(reference.domain, engine.config.insecureRegistries),
     retry: { attempts: 2, pause: 250, longest: 250 },
-  });
+  };
   const mirrors = mirrorsFor(reference.domain, engine.config);
-  const resolver = mirrors.length > 0 ? new MirroredResolver(mirrors, registry) : registry;
+  const resolver = new HostsResolver([
+    ...mirrors.map(({ url, insecure }) => candidate(url, { endpoint: url, insecure }, false)),
+    candidate(reference.domain, registry, true),
+  ]);
   try {
     const { descriptor, fetcher } = await resolver.resolve(reference, signal);
     const { mediaType, digest, size } = descriptor;

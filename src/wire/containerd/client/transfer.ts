@@ -17,6 +17,7 @@ import { platformInit } from "../convert.ts";
 import { receiveBytes, sendBytes } from "../flow.ts";
 import {
   type Images,
+  type PullRequest,
   type RegistryAuth,
   ServiceError,
   type Transfer,
@@ -57,7 +58,7 @@ export function remoteTransfer(client: Client, images: Images): Transfer {
   /** Runs one transfer with its side streams: progress back, credentials when they are asked for. */
   const run = async (
     ns: string,
-    request: { auth?: RegistryAuth; insecure?: boolean; signal?: AbortSignal },
+    request: Pick<PullRequest, "auth" | "insecure" | "hostsDir" | "signal">,
     ends: (resolver: MessageInitShape<typeof RegistryResolverSchema>) => Ends,
     onProgress: ((progress: TransferProgress) => void) | undefined,
   ) => {
@@ -79,6 +80,7 @@ export function remoteTransfer(client: Client, images: Images): Transfer {
       const resolver = {
         authStream: credentials?.id ?? "",
         defaultScheme: request.insecure ? "http" : "",
+        hostDir: request.hostsDir ?? "",
       };
       const options = { progressStream: progress.id };
       await calls.transfer(ns, { ...ends(resolver), options }, request.signal);
