@@ -163,6 +163,17 @@ describe.skipIf(!root)("one layer (as root)", () => {
     expect(at.names("other")).toEqual(["two"]);
   });
 
+  test("an archive may end where the last file does, and not before", async () => {
+    using scratch = new Unpacked();
+    const whole = tarOf({ name: "a", data: "first" }, { name: "b", data: "second" });
+    const data = whole.lastIndexOf("second");
+    await applyTar(chunked(whole.subarray(0, data + 6), 700), scratch.root, {});
+    expect(scratch.read("b")).toBe("second");
+    await expect(applyTar(chunked(whole.subarray(0, data + 5), 700), scratch.root, {})).rejects.toThrow(
+      "cut off",
+    );
+  });
+
   test("parents that no entry names are made", async () => {
     using at = new Unpacked();
     await at.layer({ name: "a/b/c/d", data: "x" });

@@ -104,6 +104,7 @@ describe.skipIf(!built || !realDocker || process.getuid!() !== 0)("the same comm
       'FROM bb\nWORKDIR /w\nCOPY Dockerfile copied\nRUN echo made > there\nLABEL x=y\nCMD ["cat", "there"]\n',
     );
     writeFileSync(join(own, "context", "Bad"), "FROM bb\nNOSUCH x\n");
+    writeFileSync(join(own, "Outside"), "FROM bb\nRUN echo made > /made\n");
     linkSync(archive, join(own, "bb.tar"));
     return own;
   }

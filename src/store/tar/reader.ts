@@ -44,8 +44,11 @@ export class TarReader {
     let longName: string | undefined;
     let longLink: string | undefined;
     for (;;) {
-      await this.#skip(this.#left + this.#padding);
+      await this.#skip(this.#left);
+      // docker CLI 28 does not finish the archive of a build whose Dockerfile lies outside the context.
+      const ended = !(await this.#pass(this.#padding));
       this.#left = this.#padding = 0;
+      if (ended) return undefined;
       const block = await this.#header();
       if (!block) return undefined;
       const header = parseHeader(block);
@@ -102,13 +105,19 @@ export class TarReader {
   }
 
   async #skip(count: number): Promise<void> {
+    if (!(await this.#pass(count))) throw truncated();
+  }
+
+  /** Goes on by `count` bytes; false when the source ends before. */
+  async #pass(count: number): Promise<boolean> {
     let left = count;
     while (left > 0) {
-      if (this.#at === this.#chunk.length && !(await this.#fill())) throw truncated();
+      if (this.#at === this.#chunk.length && !(await this.#fill())) return false;
       const step = Math.min(left, this.#chunk.length - this.#at);
       this.#at += step;
       left -= step;
     }
+    return true;
   }
 
   /** Exactly `count` bytes; undefined when the source ends before the first of them. */
