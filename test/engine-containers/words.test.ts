@@ -287,9 +287,8 @@ test("log options", () => {
   expect(() => checkLogOptions("json-file", { nosuch: "1" })).toThrow(
     "unknown log opt 'nosuch' for json-file log driver",
   );
-  expect(() => checkLogOptions("json-file", { "max-file": "2" })).toThrow(
-    "max-file cannot be set without max-size",
-  );
+  expect(() => checkLogOptions("json-file", { "max-file": "0" })).toThrow("max-file cannot be less than 1");
+  expect(() => checkLogOptions("json-file", { "max-file": "2" })).not.toThrow();
 });
 
 test("failing starts: text, status and exit code", () => {

@@ -49,11 +49,8 @@ export function checkLogOptions(driver: string, options: Readonly<Record<string,
   }
   if (options["max-size"] !== undefined) parseSize(options["max-size"]);
   const files = options["max-file"];
-  if (files !== undefined) {
-    if (!/^\d+$/.test(files) || Number(files) < 1) throw badRequest("max-file cannot be less than 1");
-    if (Number(files) > 1 && options["max-size"] === undefined && driver === "json-file") {
-      throw badRequest("max-file cannot be set without max-size");
-    }
+  if (files !== undefined && (!/^\d+$/.test(files) || Number(files) < 1)) {
+    throw badRequest("max-file cannot be less than 1");
   }
 }
 

@@ -14,8 +14,10 @@ export async function startExecRequest(room: Room, hijack: Hijack): Promise<void
   const request = fromJson(execStart, (await hijack.json()) ?? {}, "ExecStartOptions");
   checkStart(exec);
   const { config, container } = exec;
-  // The two requests both say whether there is a terminal; docker believes the first.
+  // The two requests both say whether there is a terminal. As in docker the first decides what the process gets, the second how
+  // its output travels: docker-py frames a terminal's.
   const terminal = config.Tty;
+  const raw = request.Tty;
   if (request.Detach) {
     await startExec(room, exec, request, terminal);
     hijack.respond(200);
@@ -27,7 +29,7 @@ export async function startExecRequest(room: Room, hijack: Hijack): Promise<void
   );
   // Attached before the start, so that the first bytes are seen. The connection is taken over at once: what goes wrong
   // from here is told in the stream, as docker does.
-  const connection = hijack.accept(terminal ? RAW_STREAM : MULTIPLEXED_STREAM);
+  const connection = hijack.accept(raw ? RAW_STREAM : MULTIPLEXED_STREAM);
   const serving = serveAttach(
     {
       streams,
@@ -35,7 +37,7 @@ export async function startExecRequest(room: Room, hijack: Hijack): Promise<void
       stdin: config.AttachStdin,
       stdout: config.AttachStdout,
       stderr: config.AttachStderr,
-      raw: terminal,
+      raw,
       ...(config.AttachStdin && terminal
         ? { detach: new DetachMatcher(parseDetachKeys(config.DetachKeys)) }
         : {}),
@@ -51,7 +53,7 @@ export async function startExecRequest(room: Room, hijack: Hijack): Promise<void
     await startExec(room, exec, request, terminal);
   } catch (error) {
     const text = Buffer.from(`${(error as Error).message}\r\n`);
-    connection.write(terminal ? text : frame("stdout", text));
+    connection.write(raw ? text : frame("stdout", text));
     streams.close();
     await serving;
     return;

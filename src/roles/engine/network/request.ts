@@ -21,12 +21,8 @@ function checkName(catalog: Catalog, name: string): void {
   if (PREDEFINED.has(name)) {
     throw new NetworkError(`operation is not permitted on predefined ${name} network`, 403);
   }
-  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name)) {
-    throw new NetworkError(
-      `invalid network name: ${JSON.stringify(name)} (only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed)`,
-      400,
-    );
-  }
+  // Anything else may be a name, as with docker: it is never a path, nor a name of the kernel's.
+  if (name.trim() === "") throw new NetworkError("invalid name: name is empty", 400);
   if (catalog.byName(name)) throw new NetworkError(`network with name ${name} already exists`, 409);
 }
 
@@ -127,7 +123,7 @@ export function planNetwork(context: PlanContext, asked: NetworkCreate): StoredN
     ipv4,
     ipv6,
     ipamDriver,
-    ipamOptions: request.ipamOptions ?? {},
+    ipamOptions: request.ipamOptions ?? null,
     options,
     labels: request.labels ?? {},
     configOnly: request.configOnly ?? false,

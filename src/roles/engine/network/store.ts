@@ -22,7 +22,7 @@ export interface StoredNetwork {
   ipv4: boolean;
   ipv6: boolean;
   ipamDriver: string;
-  ipamOptions: Record<string, string>;
+  ipamOptions: Record<string, string> | null;
   options: Record<string, string>;
   labels: Record<string, string>;
   configOnly: boolean;

@@ -86,7 +86,8 @@ export interface NetworkInfo {
   ipv6: boolean;
   pools: IpamPool[];
   ipamDriver: string;
-  ipamOptions: Record<string, string>;
+  /** null: none were given, which the API tells from an empty set. */
+  ipamOptions: Record<string, string> | null;
   options: Record<string, string>;
   labels: Record<string, string>;
   /** Holds a configuration only. */
@@ -105,7 +106,7 @@ export interface NetworkCreate {
   ipv6?: boolean;
   pools?: (Omit<IpamPool, "subnet"> & { subnet?: string })[];
   ipamDriver?: string;
-  ipamOptions?: Record<string, string>;
+  ipamOptions?: Record<string, string> | null;
   internal?: boolean;
   attachable?: boolean;
   options?: Record<string, string>;

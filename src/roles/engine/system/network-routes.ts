@@ -113,7 +113,7 @@ export function networkRoutes(engine: Engine): Hono<RouteEnv> {
         auxiliary: config.AuxiliaryAddresses ?? undefined,
       })),
       ipamDriver: body.IPAM?.Driver || undefined,
-      ipamOptions: body.IPAM?.Options ?? {},
+      ipamOptions: body.IPAM?.Options,
       internal: body.Internal,
       attachable: body.Attachable,
       options: body.Options ?? {},
