@@ -1,4 +1,5 @@
 // A terminal's line discipline: raw and back. man 3 termios (cfmakeraw).
+import { NR } from "./arch/index.ts";
 import {
   BRKINT,
   CS8,
@@ -23,7 +24,7 @@ import {
   VTIME,
 } from "./constants/termios.ts";
 import { type FdLike, fdNumber } from "./fd.ts";
-import { syscall } from "./libc.ts";
+import { rawSyscall, syscall } from "./libc.ts";
 
 // The kernel's struct termios: four 32-bit flag words, c_line, then c_cc. (libc's is longer.)
 const SIZE = 64;
@@ -62,4 +63,9 @@ export function makeRaw(tty: FdLike): () => void {
 /** What is typed is not shown (passwords). Returns what puts the echo back. Throws SyscallError. */
 export function hideEcho(tty: FdLike): () => void {
   return changed(tty, (_settings, view) => clear(view, 12, ECHO));
+}
+
+/** Whether the descriptor is a terminal. Own, because node:tty brings node:net with it, which costs a client's start 2 ms. */
+export function isatty(fd: number): boolean {
+  return rawSyscall(NR.ioctl, fd, TCGETS, new Uint8Array(SIZE)) === 0;
 }

@@ -8,6 +8,7 @@ import { parseFlags } from "../../src/roles/docker/flags/flagset.ts";
 import { DetachKeys, parseKeys } from "../../src/roles/docker/session/detach-keys.ts";
 import { showProgress } from "../../src/roles/docker/session/progress.ts";
 import { parseHost } from "../../src/wire/engine/address.ts";
+import { EngineClient } from "../../src/wire/engine/client.ts";
 import { FrameDecoder } from "../../src/wire/engine/frames.ts";
 import { jsonLines } from "../../src/wire/engine/lines.ts";
 
@@ -183,4 +184,54 @@ test("hosts", () => {
   expect(parseHost("h")).toMatchObject({ kind: "tcp", hostname: "h", port: 2375 });
   expect(parseHost("tcp://[::1]", true)).toMatchObject({ hostname: "[::1]", port: 2376 });
   expect(() => parseHost("foo://x")).toThrow("invalid bind address format: foo://x");
+});
+
+describe("the API version", () => {
+  /** An engine of API 1.41, or of ours; what it was asked, in order. */
+  async function asked(old: boolean, work: (client: EngineClient) => Promise<void>): Promise<string[]> {
+    const dir = mkdtempSync(join(tmpdir(), "bunker-version-"));
+    const seen: string[] = [];
+    const server = Bun.serve({
+      unix: join(dir, "docker.sock"),
+      fetch(request) {
+        const { pathname } = new URL(request.url);
+        seen.push(`${request.method} ${pathname}`);
+        const version = /^\/v([\d.]+)\//.exec(pathname)?.[1] ?? "";
+        if (old && version !== "" && version !== "1.41") {
+          const message = `client version ${version} is too new. Maximum supported API version is 1.41`;
+          return Response.json({ message }, { status: 400 });
+        }
+        return Response.json([], { headers: { "Api-Version": old ? "1.41" : "1.51" } });
+      },
+    });
+    try {
+      await work(new EngineClient({ host: `unix://${dir}/docker.sock`, userAgent: "test" }));
+    } finally {
+      await server.stop(true);
+      rmSync(dir, { recursive: true });
+    }
+    return seen;
+  }
+  const list = async (client: EngineClient) => {
+    await client.json("GET", "/containers/json");
+    await client.json("GET", "/images/json");
+  };
+
+  test("an engine of today is not asked for it", async () => {
+    expect(await asked(false, list)).toEqual(["GET /v1.51/containers/json", "GET /v1.51/images/json"]);
+  });
+  test("an older one refuses ours, and is asked", async () => {
+    expect(await asked(true, list)).toEqual([
+      "GET /v1.51/containers/json",
+      "HEAD /_ping",
+      "GET /v1.41/containers/json",
+      "GET /v1.41/images/json",
+    ]);
+  });
+  test("a body that cannot be sent twice is not risked", async () => {
+    const seen = await asked(true, async (client) => {
+      await client.done("POST", "/images/load", { body: new Blob(["tar"]).stream() });
+    });
+    expect(seen).toEqual(["HEAD /_ping", "POST /v1.41/images/load"]);
+  });
 });

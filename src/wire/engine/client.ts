@@ -4,11 +4,13 @@ import { type EngineAddress, parseHost, type TlsFiles } from "./address.ts";
 import { ConnectionError, connectionError, EngineError } from "./errors.ts";
 import { dial, type Hijacked, type HijackTarget, hijack } from "./hijack.ts";
 import { jsonLines } from "./lines.ts";
-import { listenForSsh } from "./ssh.ts";
 
 /** The newest API version spoken, and the one assumed of an engine that does not tell its own. */
 export const API_VERSION = "1.51";
 const FALLBACK_VERSION = "1.24";
+
+/** How engines refuse a version that they do not know yet: now, and up to 17.05. */
+const NEWER = /client version \S+ is too new|client is newer than server/;
 
 export type Query = Record<string, string | number | boolean | readonly string[] | undefined>;
 
@@ -74,7 +76,7 @@ export class EngineClient {
       address.kind === "ssh"
         ? {
             kind: "unix",
-            path: listenForSsh(address.host),
+            path: (require("./ssh.ts") as typeof import("./ssh.ts")).listenForSsh(address.host),
             text: address.text,
           }
         : address;
@@ -118,8 +120,24 @@ export class EngineClient {
 
   /** One request; the body is still to be read. Throws EngineError on 400 and above, ConnectionError. */
   async request(method: string, path: string, options: RequestOptions = {}): Promise<Response> {
-    const prefix = options.versioned === false ? "" : `/v${await this.version()}`;
-    const response = await this.#fetch(method, `${prefix}${path}${queryText(options.query)}`, options);
+    const target = `${path}${queryText(options.query)}`;
+    if (options.versioned === false) return this.#answered(method, target, options);
+    // The first request tries our own version unasked: that saves a round trip. An engine that is older refuses it before it does
+    // anything, and says what it speaks. A body that cannot be sent twice is not risked.
+    if (this.#version === undefined && options.body === undefined) {
+      try {
+        const response = await this.#answered(method, `/v${API_VERSION}${target}`, options);
+        this.#version ??= Promise.resolve(API_VERSION);
+        return response;
+      } catch (error) {
+        if (!(error instanceof EngineError) || error.status !== 400 || !NEWER.test(error.reason)) throw error;
+      }
+    }
+    return this.#answered(method, `/v${await this.version()}${target}`, options);
+  }
+
+  async #answered(method: string, target: string, options: RequestOptions): Promise<Response> {
+    const response = await this.#fetch(method, target, options);
     if (response.status >= 400) throw await refusal(response, this.address.text);
     return response;
   }

@@ -1,6 +1,5 @@
 // ~/.docker/config.json: credentials, the current context, defaults for formats and keys.
 import { mkdirSync, readFileSync, realpathSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { writeAtomic } from "../../../store/atomic.ts";
 
@@ -39,7 +38,11 @@ export interface ConfigFile {
 
 /** The directory: --config, DOCKER_CONFIG, ~/.docker. */
 export function configDirectory(flag: string): string {
-  return flag || process.env["DOCKER_CONFIG"] || join(process.env["HOME"] || homedir(), ".docker");
+  return (
+    flag ||
+    process.env["DOCKER_CONFIG"] ||
+    join(process.env["HOME"] || (require("node:os") as typeof import("node:os")).homedir(), ".docker")
+  );
 }
 
 /** Reads config.json; absent is empty. Throws on one that is no JSON. */

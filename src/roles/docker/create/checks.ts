@@ -1,6 +1,7 @@
 // What one flag value must look like, told at once with the flag's name (the rest is checked when the request is built).
-import { isIP } from "node:net";
+
 import { parseBytes, parseInt64 } from "../flags/values.ts";
+import { isIP } from "./ip.ts";
 
 /** NAME or NAME=VALUE; a bare NAME takes its value from our own environment, and none when it is not there. */
 export function checkEnv(value: string): string {

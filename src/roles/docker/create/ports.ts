@@ -1,5 +1,5 @@
 // -p and --expose → ExposedPorts and PortBindings.
-import { isIP } from "node:net";
+import { isIP } from "./ip.ts";
 
 export interface Binding {
   HostIp: string;

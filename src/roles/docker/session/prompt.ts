@@ -1,6 +1,5 @@
 // Asking a person: a line, and a secret that is not echoed.
-import { isatty } from "node:tty";
-import { hideEcho } from "../../../../ffi/terminal.ts";
+import { hideEcho, isatty } from "../../../../ffi/terminal.ts";
 import { writeText } from "../stdio/output.ts";
 
 let pending = "";

@@ -1,5 +1,5 @@
 // One pull: what `pull` asks for, and `run` and `create` when the image is not there.
-import { isatty } from "node:tty";
+import { isatty } from "../../../../ffi/terminal.ts";
 import type { ProgressLine } from "../../../spec/engine/image.ts";
 import { fullName, parseReference, type Reference } from "../../../wire/distribution/reference.ts";
 import type { Cli } from "../cli.ts";

@@ -1,5 +1,5 @@
 // A hijacked connection joined to our own stdin, stdout and stderr.
-import { isatty } from "node:tty";
+import { isatty } from "../../../../ffi/terminal.ts";
 import { FrameDecoder } from "../../../wire/engine/frames.ts";
 import type { Hijacked } from "../../../wire/engine/hijack.ts";
 import { write } from "../stdio/output.ts";

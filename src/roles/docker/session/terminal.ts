@@ -1,7 +1,6 @@
 // Our terminal while a container's is joined to it: raw keys, and its size passed on.
-import { isatty } from "node:tty";
 import { windowSize } from "../../../../ffi/pty.ts";
-import { makeRaw } from "../../../../ffi/terminal.ts";
+import { isatty, makeRaw } from "../../../../ffi/terminal.ts";
 import type { EngineClient } from "../../../wire/engine/client.ts";
 
 /** [rows, columns] of our terminal; undefined when stdout is none. */

@@ -6,7 +6,12 @@ interface Sink {
   fd: number;
   /** Opened by us without blocking. */
   own: boolean;
+  /** Was made to hold more than 64 KiB: its reader is slower than we are. */
+  grown?: boolean;
 }
+
+/** Milliseconds that a write may hold up everything else. */
+const PATIENCE = 5;
 
 const sinks = new Map<number, Sink>();
 
@@ -41,16 +46,20 @@ function failed(error: unknown, fd: number): never {
 /** Writes all of `bytes`; waits without blocking the process where the kernel allows. */
 export async function write(fd: number, bytes: Uint8Array): Promise<void> {
   const sink = sinkOf(fd);
-  let pause = 0;
   for (let at = 0; at < bytes.length; ) {
     try {
       at += writeSync(sink.fd, bytes, at, bytes.length - at);
-      pause = 0;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EAGAIN") failed(error, fd);
-      // No readiness event for it in Bun: a few immediate tries, then naps of up to 5 ms.
-      await (pause === 0 ? new Promise((resolve) => setImmediate(resolve)) : Bun.sleep(pause));
-      pause = Math.min(5, pause + 0.25);
+      // Bun has no event for it: the kernel is asked, and between two short waits there is time for signals and stdin.
+      const { growPipe } = require("../../../../ffi/fifo.ts") as typeof import("../../../../ffi/fifo.ts");
+      const { pollWritable } = require("../../../../ffi/poll.ts") as typeof import("../../../../ffi/poll.ts");
+      if (sink.own && !sink.grown) {
+        sink.grown = true;
+        growPipe(sink.fd, 1 << 20);
+      }
+      pollWritable(sink.fd, PATIENCE);
+      await new Promise((resolve) => setImmediate(resolve));
     }
   }
 }

@@ -1,6 +1,6 @@
 import { rmSync, statSync, writeFileSync } from "node:fs";
-import { isatty } from "node:tty";
 import { createGzip } from "node:zlib";
+import { isatty } from "../../../../ffi/terminal.ts";
 import type { ProgressLine } from "../../../spec/engine/image.ts";
 import { CHUNK, through } from "../../../store/tar/through.ts";
 import { parseReference } from "../../../wire/distribution/reference.ts";

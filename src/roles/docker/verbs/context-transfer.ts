@@ -1,6 +1,7 @@
 // `docker context export` and `import`: a tar with meta.json and the TLS files.
+
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
-import { isatty } from "node:tty";
+import { isatty } from "../../../../ffi/terminal.ts";
 import { END, encodeHeader, paddingOf } from "../../../store/tar/encode.ts";
 import type { TarEntry } from "../../../store/tar/entry.ts";
 import { TarReader } from "../../../store/tar/reader.ts";

@@ -1,4 +1,4 @@
-import { isatty } from "node:tty";
+import { isatty } from "../../../../ffi/terminal.ts";
 import { toByteName } from "../../../../ffi/tree.ts";
 import { applyTar } from "../../../store/tar/extract.ts";
 import { packEntry } from "../../../store/tar/pack.ts";

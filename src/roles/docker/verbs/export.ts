@@ -1,5 +1,5 @@
 import { closeSync, openSync, renameSync, rmSync, statSync } from "node:fs";
-import { isatty } from "node:tty";
+import { isatty } from "../../../../ffi/terminal.ts";
 import type { Command } from "../command.ts";
 import { write } from "../stdio/output.ts";
 

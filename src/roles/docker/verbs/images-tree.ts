@@ -1,5 +1,5 @@
 // `docker images --tree`, loaded only when it is asked for.
-import { isatty } from "node:tty";
+import { isatty } from "../../../../ffi/terminal.ts";
 import type { ImageSummary } from "../../../spec/engine/image.ts";
 import type { Cli } from "../cli.ts";
 import { filterQuery } from "../flags/filter.ts";

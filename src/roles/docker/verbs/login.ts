@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { isatty } from "node:tty";
+import { isatty } from "../../../../ffi/terminal.ts";
 import { EngineError } from "../../../wire/engine/client.ts";
 import type { Cli } from "../cli.ts";
 import type { Command } from "../command.ts";

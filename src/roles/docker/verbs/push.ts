@@ -1,4 +1,4 @@
-import { isatty } from "node:tty";
+import { isatty } from "../../../../ffi/terminal.ts";
 import type { ProgressLine } from "../../../spec/engine/image.ts";
 import { formatReference, fullName, parseReference } from "../../../wire/distribution/reference.ts";
 import type { Command } from "../command.ts";

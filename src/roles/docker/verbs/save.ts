@@ -1,4 +1,4 @@
-import { isatty } from "node:tty";
+import { isatty } from "../../../../ffi/terminal.ts";
 import { any, type Command } from "../command.ts";
 import { platformQuery } from "../flags/platform.ts";
 import { saveStream } from "./export.ts";

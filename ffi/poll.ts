@@ -1,0 +1,15 @@
+// Waiting for a descriptor's turn. man 2 ppoll
+import { NR } from "./arch/index.ts";
+import { ERRNO, SyscallError } from "./errno.ts";
+import { rawSyscall } from "./libc.ts";
+
+const POLLOUT = 4;
+
+/** Waits until `fd` takes bytes, or has failed, or the time is over; blocks this thread. false: the time is over, or a signal came. */
+export function pollWritable(fd: number, milliseconds: number): boolean {
+  const poll = new Int32Array([fd, POLLOUT]);
+  const time = new BigInt64Array([0n, BigInt(Math.floor(milliseconds * 1e6))]);
+  const result = rawSyscall(NR.ppoll, poll, 1, time, 0, 0);
+  if (result < 0 && result !== -ERRNO["EINTR"]!) throw new SyscallError("ppoll", -result, `fd ${fd}`);
+  return result > 0;
+}
