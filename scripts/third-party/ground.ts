@@ -1,5 +1,5 @@
 // What every suite stands on: a network of its own, a registry with the images, an engine that mirrors it.
-import { mkdirSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { linkRoles, realDocker } from "../../test/support/binary.ts";
 import { startRealDaemon } from "../../test/support/docker-io.ts";
@@ -54,7 +54,9 @@ export async function makeGround(
       : stack.use(await startRealDaemon(netns, mirror));
   const client = realDocker ?? join(linkRoles(), "docker");
   const home = join(scratch, "home");
-  mkdirSync(home);
+  mkdirSync(join(home, ".docker"), { recursive: true });
+  // docker-py keeps its contexts where the program stands when there is no configuration.
+  writeFileSync(join(home, ".docker", "config.json"), "{}");
   const env = {
     DOCKER_HOST: daemon.host,
     HOME: home,

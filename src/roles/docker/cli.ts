@@ -1,11 +1,12 @@
 // What every verb gets: the engine at the right address, the user's configuration, the terminal.
+import { accessSync, constants, existsSync } from "node:fs";
 import { join } from "node:path";
 import { version } from "../../version.ts";
 import { DEFAULT_HOST, parseHost } from "../../wire/engine/address.ts";
 import { EngineClient } from "../../wire/engine/client.ts";
 import type { ContextStore } from "./config/contexts.ts";
 import { type ConfigFile, configDirectory, readConfig } from "./config/file.ts";
-import { ExitError, reason } from "./errors.ts";
+import { ExitError, openError, reason } from "./errors.ts";
 import type { Flag, Flags } from "./flags/flagset.ts";
 import { writeText } from "./stdio/output.ts";
 
@@ -34,6 +35,14 @@ export const globalFlags: readonly Flag[] = [
   { name: "tlsverify", kind: "bool", usage: "Use TLS and verify the remote" },
   { name: "version", short: "v", kind: "bool", usage: "Print version information and quit" },
 ];
+
+function checkReadable(path: string): void {
+  try {
+    accessSync(path, constants.R_OK);
+  } catch (error) {
+    throw openError(path, error);
+  }
+}
 
 export class Cli {
   #client: EngineClient | undefined;
@@ -106,6 +115,8 @@ export class Cli {
     }
     try {
       parseHost(this.host());
+      const { ca, cert, key } = this.#tls() ?? {};
+      for (const path of [ca, cert, key]) if (path !== undefined) checkReadable(path);
     } catch (error) {
       throw new ExitError(1, `Failed to initialize: unable to resolve docker endpoint: ${reason(error)}`);
     }
@@ -135,12 +146,14 @@ export class Cli {
     if (!verify && !globals.bool("tls") && !process.env["DOCKER_TLS"]) return undefined;
     const directory = process.env["DOCKER_CERT_PATH"] || this.directory;
     const path = (flag: string, name: string) => globals.string(flag) || join(directory, name);
+    const own = (flag: string, name: string) => globals.changed(flag) || existsSync(path(flag, name));
     return {
       verify,
       // Without verification the CA is not even read.
       ...(verify ? { ca: path("tlscacert", "ca.pem") } : {}),
-      cert: path("tlscert", "cert.pem"),
-      key: path("tlskey", "key.pem"),
+      // A client's own certificate is needed only by engines that ask for one.
+      ...(own("tlscert", "cert.pem") ? { cert: path("tlscert", "cert.pem") } : {}),
+      ...(own("tlskey", "key.pem") ? { key: path("tlskey", "key.pem") } : {}),
     };
   }
 }

@@ -9,6 +9,9 @@ import { groups } from "./groups.ts";
 import { commandHelp, flagLines, nameLines } from "./help.ts";
 import { closeOutput, writeText } from "./stdio/output.ts";
 
+/** What --log-level takes. */
+const LEVELS = ["panic", "fatal", "error", "warn", "warning", "info", "debug", "trace"];
+
 const abouts = (group: Group) =>
   Object.entries(group)
     .filter(([, one]) => !one.hidden)
@@ -113,7 +116,10 @@ async function dispatch(args: string[]): Promise<number> {
     return 0;
   }
   let [name = "", ...argv] = rest;
-  if (name === "help") {
+  const level = globals.string("log-level");
+  if (!LEVELS.includes(level)) return fail(1, `Unable to parse logging level: ${level}`);
+  const helped = name === "help";
+  if (helped) {
     name = argv.shift() ?? "";
     if (name !== "") argv.push("--help");
   }
@@ -136,6 +142,7 @@ async function dispatch(args: string[]): Promise<number> {
     const { findPlugin } = await import("./plugins/find.ts");
     const plugin = findPlugin(cli.config, cli.directory, name);
     if (plugin !== undefined) return handOver(plugin, args);
+    if (helped) return fail(1, `unknown help topic: ${[name, ...argv.slice(0, -1)].join(" ")}`);
     return fail(1, `docker: unknown command: docker ${name}\n\nRun 'docker --help' for more information`);
   }
   const sub = argv.shift() ?? "";

@@ -8,16 +8,24 @@ const REFRESH_MS = 75;
 export class CopyCount {
   bytes = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
+  readonly #shown: boolean;
+  #drawn = false;
 
   /** `header`: "Copying to container - ". `shown`: whether anything is (a terminal, and not --quiet). */
   constructor(header: string, shown: boolean) {
+    this.#shown = shown;
     if (!shown) return;
-    writeText(2, `\x1b[s\x1b[?25l\x1b[u\x1b[2K${header}${humanSize(0, 3)}`);
-    let last = 0;
+    let last = -1;
+    // A copy that is over at once needs no figure.
     this.#timer = setInterval(() => {
       if (this.bytes === last) return;
+      const figure = humanSize(this.bytes, 3);
+      writeText(
+        2,
+        last < 0 ? `\x1b[s\x1b[?25l\x1b[2K${header}${figure}` : `\x1b[${header.length + 1}G\x1b[0K${figure}`,
+      );
       last = this.bytes;
-      writeText(2, `\x1b[${header.length + 1}G\x1b[0K${humanSize(last, 3)}`);
+      this.#drawn = true;
     }, REFRESH_MS);
   }
 
@@ -31,15 +39,18 @@ export class CopyCount {
 
   /** Takes the figure away; `target` says where everything went. */
   done(target: string): void {
-    if (!this.#timer) return;
-    clearInterval(this.#timer);
-    writeText(2, `\x1b[?25h\x1b[u\x1b[2KSuccessfully copied ${humanSize(this.bytes, 3)} to ${target}\n`);
+    this.#clear("\x1b[?25h\x1b[u\x1b[2K");
+    if (this.#shown) writeText(2, `Successfully copied ${humanSize(this.bytes, 3)} to ${target}\n`);
   }
 
   /** Takes the figure away after a failure. */
   [Symbol.dispose](): void {
-    if (!this.#timer) return;
+    this.#clear("\x1b[?25h\n");
+  }
+
+  #clear(sequence: string): void {
     clearInterval(this.#timer);
-    writeText(2, "\x1b[?25h\n");
+    if (this.#drawn) writeText(2, sequence);
+    this.#drawn = false;
   }
 }

@@ -5,7 +5,9 @@ import type { ContainerCreateResponse } from "../../../spec/engine/container.ts"
 import { familiarString, parseTagged } from "../../../wire/distribution/reference.ts";
 import { compareVersions, EngineError } from "../../../wire/engine/client.ts";
 import type { Cli } from "../cli.ts";
+import { reason } from "../errors.ts";
 import type { Flags } from "../flags/flagset.ts";
+import { parsePlatform } from "../flags/platform.ts";
 import { pullImage } from "../session/pull.ts";
 import { type CreateRequest, forVersion } from "./request.ts";
 
@@ -22,6 +24,14 @@ async function pull(cli: Cli, image: string, flags: Flags): Promise<void> {
 
 export const platformOf = (flags: Flags): string =>
   flags.string("platform") || process.env["DOCKER_DEFAULT_PLATFORM"] || "";
+
+function checkPlatform(platform: string): void {
+  try {
+    parsePlatform(platform);
+  } catch (error) {
+    throw new Error(`error parsing specified platform: ${reason(error)}`);
+  }
+}
 
 /** Throws when the file is there: another container may be the one it names. */
 export function checkIdFile(path: string): void {
@@ -44,6 +54,7 @@ export async function createContainer(
   const { client } = cli;
   const socket = flags.bool("use-api-socket") ? await import("./api-socket.ts") : undefined;
   const credentials = await socket?.shareApiSocket(cli, request);
+  if (platformOf(flags) !== "") checkPlatform(platformOf(flags));
   const version = await traced("docker", "connect", undefined, () => client.version());
   const body = forVersion(request, (wanted) => compareVersions(version, wanted) >= 0);
   const create = () =>

@@ -93,7 +93,7 @@ export function parsePorts(publish: readonly string[], expose: readonly string[]
     if (!range) {
       const part = ports.split("-").find((one) => !/^\d+$/.test(one)) ?? ports;
       throw new Error(
-        `invalid range format for --expose: ${spec}, error: strconv.ParseUint: parsing ${JSON.stringify(part)}: invalid syntax`,
+        `invalid range format for --expose: ${spec}, error: strconv.ParseUint: parsing ${JSON.stringify(part)}: ${/^\d+$/.test(part) ? "value out of range" : "invalid syntax"}`,
       );
     }
     for (let port = range.from; port <= range.to; port++) exposed.add(`${port}/${proto.toLowerCase()}`);

@@ -33,7 +33,11 @@ const BINARY = ["", "k", "m", "g", "t", "p", "e"] as const;
 /** go-units RAMInBytes: "64m", "1.5GiB", "1024" → bytes. */
 export function parseBytes(text: string): number {
   const match = /^(-?\d+(?:\.\d+)?|\d*\.\d+) ?([kmgtpe]?)(?:i?b)?$/i.exec(text);
-  if (!match || text.endsWith(" ")) throw new Error(`invalid size: '${text}'`);
+  if (!match || text.endsWith(" ")) {
+    const suffix = /^(?:\d+(?:\.\d+)?|\d*\.\d+) ?([^\d. ]+)$/.exec(text)?.[1];
+    if (suffix === undefined) throw new Error(`invalid size: '${text}'`);
+    throw new Error(`invalid suffix: '${suffix.length > 3 ? suffix : suffix.toLowerCase()}'`);
+  }
   const size = Number(match[1]);
   if (size < 0) throw new Error(`invalid size: '${text}'`);
   return Math.trunc(size * 1024 ** BINARY.indexOf(match[2]!.toLowerCase() as (typeof BINARY)[number]));

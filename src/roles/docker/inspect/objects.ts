@@ -4,6 +4,7 @@ import { ExitError, reason } from "../errors.ts";
 import type { Flag } from "../flags/flagset.ts";
 import { compile, type Template } from "../template/evaluate.ts";
 import { escapeHtml, fromJson, toJson } from "../template/value.ts";
+import { markTimes } from "./times.ts";
 
 export const inspectFormatFlag: Flag = {
   name: "format",
@@ -48,6 +49,7 @@ export async function inspectObjects(
       const value = fromJson(json);
       escaped ||= ESCAPED.test(json);
       if (compiled) {
+        markTimes(value);
         try {
           text += `${compiled.execute(value)}\n`;
         } catch (error) {

@@ -43,8 +43,16 @@ export type Node =
       source: string;
       at: number;
     }
+  /** {{template "name" value}}; `value` is nil when not given. */
+  | { kind: "template"; name: string; value: Expression; source: string; at: number }
   | { kind: "break" }
   | { kind: "continue" };
+
+/** A whole template: its own nodes, and those of every {{define}}. */
+export interface Parsed {
+  nodes: Node[];
+  definitions: ReadonlyMap<string, Node[]>;
+}
 
 /** What a template says or does wrong. `message` in Go's words as far as they are worth having. */
 export class TemplateError extends Error {

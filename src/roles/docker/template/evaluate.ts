@@ -1,8 +1,11 @@
 // Runs a parsed template over data.
-import { type Expression, type Node, TemplateError } from "./ast.ts";
-import { functions as standard, type TemplateFunction } from "./functions.ts";
+import { type Expression, type Node, type Parsed, TemplateError } from "./ast.ts";
+import { headerFunctions, functions as standard, type TemplateFunction } from "./functions.ts";
 import { parse } from "./parse.ts";
 import { isMap, print, truth, type Value } from "./value.ts";
+
+/** Templates that call themselves; Go's limit is one that our stack has no room for. */
+const MAX_DEPTH = 500;
 
 class Break extends Error {}
 class Continue extends Error {}
@@ -20,11 +23,11 @@ export interface Template {
 
 /** Compiles a template. Throws TemplateError ("template: :1: …"). */
 export function compile(text: string): Template {
-  const nodes = parse(text, new Set(Object.keys(standard)));
+  const parsed = parse(text, new Set(Object.keys(standard)));
   return {
     execute(data, functions = standard) {
-      const run = new Run(text, functions);
-      run.nodes(nodes, { dot: data, variables: new Map([["$", data]]) });
+      const run = new Run(parsed.definitions, functions);
+      run.nodes(parsed.nodes, { dot: data, variables: new Map([["$", data]]) });
       return run.out;
     },
   };
@@ -41,9 +44,10 @@ export function member(value: Value, name: string): { found: boolean; value: Val
 
 class Run {
   out = "";
+  #depth = 0;
 
   constructor(
-    readonly template: string,
+    readonly definitions: Parsed["definitions"],
     readonly functions: Readonly<Record<string, TemplateFunction>>,
   ) {}
 
@@ -63,6 +67,19 @@ class Run {
       case "print":
         this.out += shown(node.value, this.#guarded(node, scope));
         return;
+      case "template": {
+        const body = this.definitions.get(node.name);
+        if (!body) {
+          throw this.#failure(node, new TemplateError(`template ${JSON.stringify(node.name)} not defined`));
+        }
+        const dot = this.#guarded(node, scope);
+        if (++this.#depth > MAX_DEPTH) {
+          throw this.#failure(node, new TemplateError("exceeded maximum template depth (100000)"));
+        }
+        this.nodes(body, { dot, variables: new Map([["$", dot]]) });
+        this.#depth--;
+        return;
+      }
       case "assign": {
         const value = this.#guarded(node, scope);
         let owner: Scope | undefined = scope;
@@ -121,7 +138,11 @@ class Run {
 
   #failure(node: { source: string; at: number }, error: unknown): unknown {
     if (!(error instanceof TemplateError) || error.message.startsWith("template:")) return error;
-    return new TemplateError(`template: :1:${node.at}: executing "" at <${node.source}>: ${error.message}`);
+    // Go's position of a chain of fields is its second one's.
+    const first = /^(\.\w+)\.[\w.]+$/.exec(node.source)?.[1]?.length ?? 0;
+    return new TemplateError(
+      `template: :1:${node.at + first}: executing "" at <${node.source}>: ${error.message}`,
+    );
   }
 
   #value(expression: Expression, scope: Scope, piped?: { value: Value }): Value {
@@ -153,7 +174,7 @@ class Run {
       case "method": {
         const method = this.#value(expression.of, scope);
         // In a table's header row the argument is the title: a label's name.
-        if (typeof method === "string" && this.functions !== standard) {
+        if (typeof method === "string" && this.functions === headerFunctions) {
           return this.#value(expression.args[0]!, scope);
         }
         if (typeof method !== "function") throw new TemplateError("can't give argument to non-function");
@@ -180,7 +201,7 @@ class Run {
 const NIL_MAPS =
   /^(Labels|Volumes|PortBindings|Options|DriverOpts|Data|Sysctls|Ports|Networks|Annotations|Tmpfs|StorageOpt)$/;
 const NIL_POINTERS =
-  /^(Init|MemorySwappiness|OomKillDisable|PidsLimit|Healthcheck|IPAMConfig|StopTimeout|Health|SizeRw|SizeRootFs|Config|Server)$/;
+  /^(Init|MemorySwappiness|OomKillDisable|PidsLimit|Healthcheck|IPAMConfig|StopTimeout|Health|Platform|SizeRw|SizeRootFs|Config|Server)$/;
 
 // JSON has one null where Go has nil slices, maps and pointers, which print differently: the field's name tells which.
 function shown(expression: Expression, value: Value): string {

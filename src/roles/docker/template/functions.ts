@@ -113,6 +113,9 @@ function printf(format: Value, ...args: Value[]): string {
   return result;
 }
 
+const jsEscape = (c: string): string =>
+  /[\\'"]/.test(c) ? `\\${c}` : `\\u${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
+
 const title = (value: Value): string =>
   text(value).replace(/(^|[^\p{L}\p{N}_'])(\p{L})/gu, (_m, before, letter) => before + letter.toUpperCase());
 
@@ -127,6 +130,9 @@ export const functions: Readonly<Record<string, TemplateFunction>> = {
   le: (a, b) => compare(a, b) <= 0,
   gt: (a, b) => compare(a, b) > 0,
   ge: (a, b) => compare(a, b) >= 0,
+  call: (value) => {
+    throw new TemplateError(`error calling call: non-function of type ${typeof value}`);
+  },
   index,
   slice,
   len: length,
@@ -138,7 +144,7 @@ export const functions: Readonly<Record<string, TemplateFunction>> = {
       /[&<>"']/g,
       (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;" })[c]!,
     ),
-  js: (value) => JSON.stringify(text(value)).slice(1, -1),
+  js: (value) => text(value).replace(/[\\'"<>&=\x00-\x1f]/g, jsEscape),
   urlquery: (value) => encodeURIComponent(text(value)).replaceAll("%20", "+"),
   // docker
   json: (value) => toJson(value),

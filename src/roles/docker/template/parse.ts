@@ -1,17 +1,27 @@
-// Tokens → the tree. Grammar: text/template's pipelines, variables, if, with, range, break, continue.
-import { type Expression, type Node, TemplateError } from "./ast.ts";
+// Tokens → the tree. Grammar: text/template's pipelines, variables, if, with, range, break, continue, define, template, block.
+import { type Expression, type Node, type Parsed, TemplateError } from "./ast.ts";
 import { type Piece, split, type Token, tokens } from "./lex.ts";
 
 /** Parses a template; `functions` are the names that may be called. Throws TemplateError. */
-export function parse(template: string, functions: ReadonlySet<string>): Node[] {
+export function parse(template: string, functions: ReadonlySet<string>): Parsed {
   const pieces = split(template);
   const body = new Parser(pieces, functions);
   const { nodes, stopped } = body.list([]);
   if (stopped) throw new TemplateError(`template: :1: unexpected {{${stopped}}}`);
-  return nodes;
+  return { nodes, definitions: body.definitions };
+}
+
+/** `"name" rest` → both. */
+function named(word: string, text: string): [name: string, rest: string] {
+  const match = /^("(?:[^"\\]|\\.)*"|`[^`]*`)\s*/.exec(text);
+  if (!match) throw new TemplateError(`template: :1: unexpected ${JSON.stringify(text)} in ${word} clause`);
+  const quoted = match[1]!;
+  const name = quoted.startsWith("`") ? quoted.slice(1, -1) : (JSON.parse(quoted) as string);
+  return [name, text.slice(match[0].length)];
 }
 
 class Parser {
+  readonly definitions = new Map<string, Node[]>();
   #at = 0;
   /** Variables in scope; Go refuses unknown ones before it runs. */
   #variables: string[] = ["$"];
@@ -42,14 +52,39 @@ class Parser {
         nodes.push({ kind: word });
       } else if (word === "if" || word === "with" || word === "range") {
         nodes.push(this.#block(word, rest, piece.at));
-      } else if (word !== undefined) {
-        throw new TemplateError(`template: :1: {{${word}}} is not supported here`);
+      } else if (word === "define") {
+        if (ends.length > 0) throw new TemplateError("template: :1: unexpected {{define}}");
+        this.#define("define", rest);
+      } else if (word === "template") {
+        nodes.push(this.#template(piece, rest));
+      } else if (word === "block") {
+        const [name, value] = named("block", rest);
+        this.#define("block", rest.slice(0, rest.length - value.length));
+        nodes.push(this.#template(piece, `${JSON.stringify(name)} ${value}`));
       } else {
         nodes.push(this.#action(piece));
       }
     }
     if (ends.length > 0) throw new TemplateError("template: :1: unexpected EOF");
     return { nodes, rest: "" };
+  }
+
+  /** Its own variables; the outer ones are not seen there. */
+  #define(word: "define" | "block", text: string): void {
+    const [name] = named(word, text);
+    const outer = this.#variables;
+    this.#variables = ["$"];
+    const { nodes, stopped } = this.list(["end"]);
+    if (stopped !== "end") throw new TemplateError("template: :1: unexpected {{else}}");
+    this.#variables = outer;
+    this.definitions.set(name, nodes);
+  }
+
+  #template(piece: Piece, text: string): Node {
+    const [name, rest] = named("template", text);
+    const value: Expression = rest === "" ? { kind: "literal", value: null } : this.#pipeline(tokens(rest));
+    const source = `{{${piece.text}}}`;
+    return { kind: "template", name, value, source, at: piece.at + piece.text.indexOf(text[0]!) };
   }
 
   #action(piece: Piece): Node {

@@ -1,6 +1,6 @@
 // Rows for people: a template for each, in columns when it starts with "table". As docker's formatter and Go's tabwriter.
 import { compile } from "./evaluate.ts";
-import { headerFunctions } from "./functions.ts";
+import { functions, headerFunctions } from "./functions.ts";
 import { escapeHtml, toJson } from "./value.ts";
 
 /** What a list shows: its columns' titles by field, and one row's fields. */
@@ -49,6 +49,8 @@ function told<T>(what: string, work: () => T): T {
 const sorted = (row: Row): Row =>
   Object.fromEntries(Object.entries(row).sort(([a], [b]) => (a < b ? -1 : 1)));
 
+const rowJson = (row: Row): string => escapeHtml(toJson(sorted(row)));
+
 /** Prints `rows` by `format`: "table …", "json", or a template a line. */
 export function render(
   format: string,
@@ -57,7 +59,7 @@ export function render(
 ): string {
   const trimmed = format.trim();
   if (trimmed === "json") {
-    return rows.map((row) => `${escapeHtml(toJson(sorted(row)))}\n`).join("");
+    return rows.map((row) => `${rowJson(row)}\n`).join("");
   }
   const table = /^table\b/.test(trimmed);
   const template = told("parse", () =>
@@ -66,7 +68,13 @@ export function render(
   const lines = told("execute", () => {
     // Checked even when there is nothing to show.
     if (rows.length === 0) template.execute(headers, headerFunctions);
-    return rows.map((row) => template.execute(row));
+    return rows.map((row) =>
+      // A whole row becomes JSON as Go's own encoder writes it.
+      template.execute(row, {
+        ...functions,
+        json: (value) => (value === row ? rowJson(row) : toJson(value)),
+      }),
+    );
   });
   if (!table) return lines.map((line) => `${line}\n`).join("");
   return align([template.execute(headers, headerFunctions), ...lines].map((line) => `${line}\n`).join(""));

@@ -3,7 +3,23 @@
 export type Value = unknown;
 
 export const isMap = (value: Value): value is Record<string, Value> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
+  typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof GoTime);
+
+/** A time.Time: JSON's text, and Go's way to print it. */
+export class GoTime {
+  constructor(readonly text: string) {}
+
+  toJSON(): string {
+    return this.text;
+  }
+
+  toString(): string {
+    const [, day, clock, zone = ""] = /^(\S+)T([\d:.]+)(Z|[+-]\d\d:\d\d)$/.exec(this.text) ?? [];
+    if (day === undefined) return this.text;
+    const offset = zone.replace(":", "");
+    return `${day} ${clock} ${zone === "Z" ? "+0000 UTC" : `${offset} ${offset}`}`;
+  }
+}
 
 /** Empty values are false. */
 export function truth(value: Value): boolean {

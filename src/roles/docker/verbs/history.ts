@@ -65,7 +65,7 @@ export const history: Command = {
         Size: human ? humanSize(item.Size, 3) : String(item.Size),
       };
     });
-    cli.out(render(format, headers, rows));
+    cli.out(render(format, human ? headers : { ...headers, CreatedSince: headers.CreatedAt }, rows));
     return 0;
   },
 };

@@ -35,6 +35,10 @@ export const ps: Command = {
   async run({ cli, flags }) {
     const quiet = flags.bool("quiet");
     let format = flags.string("format");
+    if (quiet && format !== "") {
+      cli.err("WARNING: Ignoring custom format, because both --format and --quiet are set.\n");
+      format = "table";
+    }
     if (format === "") format = (!quiet && cli.config.psFormat) || "table";
     const size = flags.bool("size");
     if (format === "table") format = quiet ? "{{.ID}}" : size ? `${TABLE}\t{{.Size}}` : TABLE;
@@ -44,7 +48,7 @@ export const ps: Command = {
         all: flags.bool("all") || undefined,
         filters: filterQuery(flags.list("filter")),
         limit: last > 0 ? last : undefined,
-        size: size || /\.Size\b/.test(format) || undefined,
+        size: size || /\.Size\b|\bjson +\.(?!\w)/.test(format) || undefined,
       },
     });
     const rows = containers.map((container) => containerRow(container, !flags.bool("no-trunc")));

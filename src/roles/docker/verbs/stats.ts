@@ -3,6 +3,7 @@ import type { Cli } from "../cli.ts";
 import { any, type Command } from "../command.ts";
 import { reason } from "../errors.ts";
 import { formatFlag } from "../flags/filter.ts";
+import { shortId } from "../format/words.ts";
 import { statsHeaders, statsRow } from "../stats/sample.ts";
 import { StatsWatch } from "../stats/watch.ts";
 import { render } from "../template/table.ts";
@@ -18,8 +19,10 @@ async function followEvents(cli: Cli, watch: StatsWatch, all: boolean): Promise<
   void (async () => {
     const { jsonLines } = await import("../../../wire/engine/lines.ts");
     for await (const event of jsonLines<{ Action: string; Actor: { ID: string } }>(events)) {
-      if (event.Action === "start" || (all && event.Action === "create")) void watch.add(event.Actor.ID);
-      else if (event.Action === "destroy" || (!all && event.Action === "die")) watch.remove(event.Actor.ID);
+      if (event.Action === "start" || (all && event.Action === "create"))
+        void watch.add(shortId(event.Actor.ID));
+      else if (event.Action === "destroy" || (!all && event.Action === "die"))
+        watch.remove(shortId(event.Actor.ID));
     }
     // The engine ended.
     process.exit(0);
@@ -47,7 +50,7 @@ export const stats: Command = {
       const list = await cli.client.json<ContainerSummary[]>("GET", "/containers/json", {
         query: { all: all || undefined },
       });
-      names = list.map(({ Id }) => Id);
+      names = list.map(({ Id }) => shortId(Id));
     }
     await Promise.all(names.map((name) => watch.add(name)));
     if (args.length > 0) {
