@@ -35,6 +35,8 @@ describe("templates", () => {
       "80/tcp=8080 81/tcp=- ",
     ],
     ["{{range .Config.Cmd}}x{{else}}none{{end}}", "none"],
+    ['{{define "n"}}<{{.}}{{$}}>{{end}}{{range .Config.Env}}{{template "n" .}}{{end}}', "<A=bA=b><C=dC=d>"],
+    ['{{block "n" .Id}}[{{.}}]{{end}}{{template "n" "x"}}{{template "n"}}', "[abc][x][<no value>]"],
     ['{{range .Config.Env}}{{if eq . "C=d"}}{{break}}{{end}}{{.}}{{end}}', "A=b"],
     ["{{if and .State.Running (not .State.Error)}}up{{else}}down{{end}}", "up"],
     ["{{if .State.Error}}e{{else if .State.Running}}r{{else}}n{{end}}", "r"],
@@ -72,7 +74,7 @@ describe("templates", () => {
     ["{{(.Id}}", "template: :1: unclosed left paren"],
     ['{{"x}}', "template: :1: unterminated quoted string"],
     ["{{.Nope}}", 'template: :1:2: executing "" at <.Nope>: map has no entry for key "Nope"'],
-    ["{{.Id.Nope}}", 'template: :1:2: executing "" at <.Id.Nope>: can\'t evaluate field Nope in type string'],
+    ["{{.Id.Nope}}", 'template: :1:5: executing "" at <.Id.Nope>: can\'t evaluate field Nope in type string'],
     ["{{index .Config.Env 5}}", "error calling index: index out of range: 5"],
   ])("refused: %s", (template, expected) => {
     expect(() => compile(template).execute(data)).toThrow(expected);
