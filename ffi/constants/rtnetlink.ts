@@ -23,6 +23,7 @@ export const RTM_NEWNEIGH = 28;
 export const RTM_DELNEIGH = 29;
 export const RTM_GETNEIGH = 30;
 
+export const RTNLGRP_LINK = 1;
 export const IFNAMSIZ = 16;
 export const IFALIASZ = 256;
 export const IFF_UP = 1;

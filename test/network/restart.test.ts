@@ -126,14 +126,35 @@ describe.skipIf(!root)(`networks over time${root ? "" : " (skipped: needs root)"
     const { sandbox } = await put(world, engine, "web", [published(8080)]);
     await sandbox.serve("web", 80);
     await must(["ip", "-n", world.host.name, "link", "del", "docker0"]);
-    // The engine looks by itself after every change of the rules, its own too: it may have been first.
-    const said = await engine.call("reconcile");
-    if (said.length > 0) {
-      expect(said).toEqual([
-        "bridge docker0 of network bridge",
-        expect.stringMatching(/^interface veth[0-9a-f]{7} back on the bridge of network bridge$/),
-      ]);
-    }
+    // By itself: the engine hears of it.
+    await until("the bridge", async () => (await world!.interfaces()).includes("docker0"));
+    expect(await engine.call("reconcile")).toEqual([]);
+    expect(await visit(world.neighbour.inside, HOST_IP, 8080)).toBe(`web ${NEIGHBOUR_IP}`);
+  });
+
+  test("a running container that loses its interface has it again, as it was", async () => {
+    world = await World.make();
+    const engine = await world.engine();
+    const { sandbox, endpoint } = await put(world, engine, "web", [published(8080)]);
+    await sandbox.serve("web", 80);
+    const look = async () => [
+      await must(sandbox.inside(["ip", "-o", "-4", "address", "show", "eth0"])),
+      await must(sandbox.inside(["cat", "/proc/net/route"])),
+    ];
+    const mac = async () =>
+      (await must(sandbox.inside(["ip", "-o", "link", "show", "eth0"]))).match(/ether \S+/)![0];
+    const before = [...(await look()), await mac()].map((text) => text.replace(/^\d+/, ""));
+    await must(["ip", "-n", world.host.name, "link", "del", veth(endpoint.endpointId)]);
+    await until(
+      "the interface",
+      async () => (await run(sandbox.inside(["ip", "route", "get", NEIGHBOUR_IP]))).code === 0,
+    );
+    expect([...(await look()), await mac()].map((text) => text.replace(/^\d+/, ""))).toEqual(before);
+    expect(await visit(world.neighbour.inside, HOST_IP, 8080)).toBe(`web ${NEIGHBOUR_IP}`);
+    // Lost while no engine was there, it is back with the next one.
+    await engine.kill();
+    await must(["ip", "-n", world.host.name, "link", "del", veth(endpoint.endpointId)]);
+    await world.engine(["web"]);
     expect(await visit(world.neighbour.inside, HOST_IP, 8080)).toBe(`web ${NEIGHBOUR_IP}`);
   });
 

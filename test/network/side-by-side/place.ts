@@ -23,11 +23,11 @@ export class Place implements AsyncDisposable {
     readonly daemon: AsyncDisposable,
   ) {}
 
-  /** @param kind whose daemon it is. Throws when it does not come up. */
-  static async open(kind: "ours" | "debian"): Promise<Place> {
+  /** @param kind whose daemon it is; `behind`: what our daemon is started by. Throws when it does not come up. */
+  static async open(kind: "ours" | "debian", options: { behind?: string[] } = {}): Promise<Place> {
     const world = await World.make();
     const start = {
-      ours: () => startEngine(world.host, { args: DNS }),
+      ours: () => startEngine(world.host, { args: DNS, ...options }),
       // Without --ip6tables it would translate nothing for IPv6.
       debian: () => startRealDaemon(world.host, [...DNS, "--experimental", "--ip6tables"]),
     };

@@ -90,9 +90,11 @@ async function attempt(room: Room, container: Container): Promise<void> {
   const mounts = await step("snapshot", snapshotterOf(room).mounts(engine.namespace, container.id));
   const user = await settle(room, container, mounts);
   const links = liveLinks(room, container);
-  const endpoints = await step(
-    "network",
-    networkAction("allocate", () => allocateNetworks(room, container)),
+  const endpoints = await traced("engine", "network allocate", container.id, () =>
+    step(
+      "network",
+      networkAction("allocate", () => allocateNetworks(room, container)),
+    ),
   );
   if (container.host.IpcMode === "shareable") mountSharedShm(container);
   writeEtcFiles(container, endpoints, engine.config, linkHosts(room, links));
@@ -131,7 +133,7 @@ async function attempt(room: Room, container: Container): Promise<void> {
       ...container.streams.io,
     }),
   );
-  await connect(room, endpoints, pid);
+  await traced("engine", "network attach", container.id, () => connect(room, endpoints, pid));
   // Before the call, which a short-lived process may outrun.
   const startedAt = goNow();
   await step("task start", engine.services.tasks.start(engine.namespace, container.id));

@@ -1,4 +1,6 @@
 // Which endpoints have their interface in the kernel, and the ways in and out of it.
+import { statSync } from "node:fs";
+import { isErrno } from "../../../../ffi/errno.ts";
 import { setLink } from "../../../../ffi/netlink/route/link.ts";
 import { log } from "../../../observe/log.ts";
 import { contains, parseAddress, parseMac } from "./address.ts";
@@ -25,6 +27,16 @@ const SWEEP_AFTER_MS = 1000;
 
 const addressesOf = ({ endpoint, linkLocal }: StoredEndpoint) =>
   [endpoint.ipAddress, endpoint.ip6Address, ...linkLocal].flatMap((text) => parseAddress(text) ?? []);
+
+/** Whether a container's network namespace is still there (and its number not already somebody else's, on the host). */
+function isElsewhere(netns: string): boolean {
+  try {
+    return statSync(netns).ino !== statSync("/proc/thread-self/ns/net").ino;
+  } catch (error) {
+    if (!isErrno(error, "ENOENT", "ESRCH")) throw error;
+    return false;
+  }
+}
 
 export class Attachments {
   /** Endpoint id → its container's namespace, where this process saw it. */
@@ -116,6 +128,12 @@ export class Attachments {
     };
   }
 
+  #make(stored: StoredEndpoint, network: Network, netns: string): void {
+    const first = this.#gateway(stored.endpoint.containerId)?.stored === stored;
+    const iface = this.#interface(network, stored);
+    attachInterface(this.kernel.route, netns, { ...iface, ways: first ? waysOf(network, stored) : [] });
+  }
+
   /** Gives the namespace its interface and opens its ports; when a step fails nothing of it is left. */
   attach(stored: StoredEndpoint, network: Network, netns: string): void {
     const { endpoint } = stored;
@@ -126,9 +144,7 @@ export class Attachments {
     }
     this.#attached.set(endpoint.endpointId, netns);
     try {
-      const first = this.#gateway(endpoint.containerId)?.stored === stored;
-      const iface = this.#interface(network, stored);
-      attachInterface(this.kernel.route, netns, { ...iface, ways: first ? waysOf(network, stored) : [] });
+      this.#make(stored, network, netns);
     } catch (error) {
       this.#attached.delete(endpoint.endpointId);
       throw error;
@@ -220,11 +236,39 @@ export class Attachments {
     this.#dying.clear();
   }
 
+  /** Names of the host's ends of everything attached. */
+  hostInterfaces(): string[] {
+    return this.catalog
+      .endpoints()
+      .filter(
+        ({ endpoint, hostInterface }) => hostInterface !== "" && this.#attached.has(endpoint.endpointId),
+      )
+      .map(({ hostInterface }) => hostInterface);
+  }
+
+  /** A running container gets a lost interface again, as it was; false for one that has just ended. */
+  #remake(stored: StoredEndpoint, network: Network, netns: string): boolean {
+    const { endpointId, containerId, networkName } = stored.endpoint;
+    if (!isElsewhere(netns)) return false;
+    this.#attached.set(endpointId, netns);
+    try {
+      this.#make(stored, network, netns);
+      return true;
+    } catch (error) {
+      if (!isElsewhere(netns)) return false;
+      this.#attached.delete(endpointId);
+      const fields = { container: containerId, network: networkName, error };
+      log("warning", "a running container has lost its network interface; restart it to get one", fields);
+      return false;
+    }
+  }
+
   /** Holds the kernel's interfaces against the catalog's endpoints; returns a line for each difference it saw to. */
   restore(): string[] {
     const done: string[] = [];
     const interfaces = this.kernel.interfaces();
-    for (const { endpoint, hostInterface, netns } of this.catalog.endpoints()) {
+    for (const stored of this.catalog.endpoints()) {
+      const { endpoint, hostInterface, netns } = stored;
       const { endpointId, containerId, networkName } = endpoint;
       const network = this.catalog.byId(endpoint.networkId);
       if (network?.stored.parent) {
@@ -236,10 +280,10 @@ export class Attachments {
       if (index === undefined) continue;
       const link = interfaces.get(hostInterface);
       if (!link) {
-        // Allocated but not attached yet, or torn out by somebody: it cannot be put back without the container's namespace.
-        if (this.#attached.delete(endpointId)) {
-          const fields = { container: containerId, network: networkName };
-          log("warning", "a running container has lost its network interface; restart it to get one", fields);
+        // Allocated but not attached yet, or torn out by somebody.
+        const there = this.#attached.get(endpointId) ?? netns;
+        if (network && there && this.#remake(stored, network, there)) {
+          done.push(`interface ${hostInterface} of container ${containerId} on network ${networkName}`);
         }
         continue;
       }

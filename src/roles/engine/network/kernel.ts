@@ -9,11 +9,11 @@ import type { Network } from "./catalog.ts";
 import type { FirewalledBridge, FirewallState } from "./firewall/definition.ts";
 import { Firewall } from "./firewall/firewall.ts";
 import { admit } from "./firewall/foreign.ts";
-import { watchRules } from "./firewall/watch.ts";
 import { removeInterface } from "./interface.ts";
 import type { Instance, NetworkOptions } from "./options.ts";
 import { ensureParent, removeParent } from "./parent.ts";
 import { setSysctl } from "./sysctl.ts";
+import { watch } from "./watch.ts";
 
 /**
  * With IPv6 forwarding on, the kernel no longer heeds router advertisements (accept_ra=1), by which the host itself may have
@@ -40,7 +40,7 @@ const OUR_PORT = /^veth[0-9a-f]{7}$/;
 export class Kernel implements Disposable {
   #route: NetlinkSocket | undefined;
   #firewall: Firewall | undefined;
-  #watch: Disposable | undefined;
+  readonly #watches: Disposable[] = [];
 
   constructor(
     readonly options: NetworkOptions,
@@ -139,11 +139,13 @@ export class Kernel implements Disposable {
     return [...done, ...this.mendForeign()];
   }
 
-  /** From now on a change of the host's rules by anybody else is looked at as it happens. */
-  watch(mend: () => Promise<string[]>): void {
+  /** From now on a change of the host's rules or interfaces by anybody else is looked at as it happens. */
+  watch(mend: { rules: () => Promise<string[]>; interfaces: () => Promise<string[]> }): void {
+    if (this.#watches.length > 0) return;
+    this.#watches.push(watch("interfaces", mend.interfaces));
     if (!this.firewall) return;
     this.mendForeign();
-    this.#watch ??= watchRules(mend);
+    this.#watches.push(watch("rules", mend.rules));
   }
 
   /** Takes away every bridge of ours and the table. Goes on after an error and logs it. */
@@ -195,8 +197,7 @@ export class Kernel implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#watch?.[Symbol.dispose]();
-    this.#watch = undefined;
+    for (const one of this.#watches.splice(0)) one[Symbol.dispose]();
     this.#route?.close();
     this.#route = undefined;
     this.#firewall?.[Symbol.dispose]();

@@ -64,7 +64,7 @@ export class BridgeNetworks implements Networks {
     for (const network of this.#catalog.networks()) this.#ensureAtStart(network);
     this.#attachments.restore();
     this.#kernel.firewall?.replace();
-    this.#kernel.watch(() => this.reconcile());
+    this.#kernel.watch({ rules: () => this.reconcile(), interfaces: () => this.#mendInterfaces() });
   }
 
   /** An endpoint from before: a live container's is taken up again, a dead one's forgotten. */
@@ -109,6 +109,14 @@ export class BridgeNetworks implements Networks {
     }
     done.push(...this.#attachments.restore());
     return [...done, ...this.#kernel.mendFirewall()];
+  }
+
+  /** After each change of any interface: a look, and more only where something of ours is missing. */
+  async #mendInterfaces(): Promise<string[]> {
+    const present = this.#kernel.interfaces();
+    const bridges = this.#catalog.networks().flatMap(({ bridge }) => (bridge ? [bridge.name] : []));
+    const wanted = [...bridges, ...this.#attachments.hostInterfaces()];
+    return wanted.every((name) => present.has(name)) ? [] : this.reconcile();
   }
 
   list(): NetworkInfo[] {
