@@ -175,6 +175,41 @@ describe.skipIf(why !== undefined)(why ? `live networks (skipped: ${why})` : "li
     await until("another keeper", async () => (await lookup("peer", "web"))[0] === web);
   });
 
+  test("names over TCP, several questions on one connection", async () => {
+    await docker("network", "create", "front");
+    await start("web", "--network", "front");
+    await start("peer", "--network", "front");
+    const pid = await docker("inspect", "-f", "{{.State.Pid}}", "peer");
+    const question = (id: number, name: string) => {
+      const labels = name.split(".").map((label) => String.fromCharCode(label.length) + label);
+      const body = Buffer.from(`\0\0\x01\0\0\x01\0\0\0\0\0\0${labels.join("")}\0\0\x01\0\x01`, "latin1");
+      body.writeUInt16BE(id);
+      return Buffer.concat([Buffer.from([0, body.length]), body]);
+    };
+    const script =
+      `const s=await Bun.connect({hostname:"127.0.0.11",port:53,socket:{data(s,d){process.stdout.write(d)},error(){}}});` +
+      `s.write(Buffer.from(process.argv[1],"hex"));`;
+    const asked = Buffer.concat([question(7, "web"), question(8, "web.front")]).toString("hex");
+    const child = Bun.spawn(["nsenter", `--net=/proc/${pid}/ns/net`, process.execPath, "-e", script, asked], {
+      stdout: "pipe",
+      stderr: "inherit",
+    });
+    try {
+      const address = (await addressOf("web", "front")).split(".").map(Number);
+      let got = Buffer.alloc(0);
+      const reader = child.stdout.getReader();
+      const whole = () => got.length > 2 && got.length >= 2 * (2 + got.readUInt16BE(0));
+      while (!whole()) got = Buffer.concat([got, (await reader.read()).value!]);
+      const first = got.subarray(2, 2 + got.readUInt16BE(0));
+      expect(first.readUInt16BE(0)).toBeOneOf([7, 8]);
+      expect([...first.subarray(-4)]).toEqual(address);
+      expect([...got.subarray(-4)]).toEqual(address);
+    } finally {
+      child.kill("SIGKILL");
+      await child.exited;
+    }
+  });
+
   test("a container may have a DNS server of its own on all its addresses", async () => {
     await docker("network", "create", "front");
     await start("dns", "--network", "front");

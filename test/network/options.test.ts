@@ -58,6 +58,35 @@ describe.skipIf(!root)(`networks by their options${root ? "" : " (skipped: needs
     );
   });
 
+  test("a new network takes no subnet that the host routes elsewhere by then, of either family", async () => {
+    world = await World.make();
+    const engine = await world.engine();
+    await must(["ip", "-n", world.host.name, "route", "add", "172.18.0.0/15", "via", NEIGHBOUR_IP]);
+    const subnets = async (name: string) =>
+      (await engine.call("create", { name, ipv6: true })).pools.map(({ subnet }) => subnet);
+    const [four, six] = await subnets("one");
+    expect(four).toBe("172.20.0.0/16");
+    await must(["ip", "-n", world.host.name, "route", "add", "172.21.3.0/24", "dev", "lan0"]);
+    const [next, other] = await subnets("two");
+    expect(next).toBe("172.22.0.0/16");
+    expect(other).not.toBe(six!);
+    // A VPN that comes up over a network's subnet does not unmake it; nor is a host's own bridge in its way.
+    expect((await engine.call("get", "one")).pools[0]!.subnet).toBe("172.20.0.0/16");
+  });
+
+  test("default-publish-address is where ports are published that name no address", async () => {
+    world = await World.make();
+    const engine = await world.engine([], { defaultPublishAddress: "127.0.0.1" });
+    const plain = await put(world, engine, "plain", [published(8080)]);
+    const open = await put(world, engine, "open", [published(8081, { hostIp: "0.0.0.0" })]);
+    await plain.sandbox.serve("plain", 80);
+    await open.sandbox.serve("open", 80);
+    expect(plain.endpoint.ports).toEqual({ "80/tcp": [{ hostIp: "127.0.0.1", hostPort: 8080 }] });
+    expect(await visit(world.host.inside, "127.0.0.1", 8080)).toBe("plain 172.17.0.1");
+    expect(await visit(world.neighbour.inside, HOST_IP, 8080)).toBe("");
+    expect(await visit(world.neighbour.inside, HOST_IP, 8081)).toBe(`open ${NEIGHBOUR_IP}`);
+  });
+
   test("a bridge of the user's own is used as it is, and must be there", async () => {
     world = await World.make();
     const host = world.host.name;

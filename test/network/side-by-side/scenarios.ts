@@ -185,6 +185,20 @@ const reach: Scenario[] = [
     },
   },
   {
+    name: "a container without IPv6 is reached at the host's IPv6 addresses, through the proxy",
+    async observe(place) {
+      await place.container("web", "-p", "8080:80", "-p", "5353:53/udp");
+      await place.serve({ container: "web" }, "web", 80);
+      await place.serve({ container: "web" }, "dns", 53, "udp");
+      return {
+        // Who asks cannot be seen through a proxy: the gateway's address is.
+        neighbour: await place.visit("neighbour", HOST_IP6, 8080),
+        loopback: await place.visit("host", "::1", 8080),
+        "neighbour, UDP": await place.visit("neighbour", HOST_IP6, 5353, "udp"),
+      };
+    },
+  },
+  {
     name: "MTU of a network is the container's and the bridge's",
     async observe(place) {
       await place.must(
