@@ -31,51 +31,37 @@ const isLocal = [X.fibDestinationType(), X.compare(host32(RTN_LOCAL))];
 // enum ip_conntrack_info as bits: NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED)
 const ESTABLISHED_OR_RELATED = 0b110;
 
+/** A family's words, and how many registers of four bytes its addresses take. */
+const FAMILIES = {
+  4: { is: V4, number: NFT.NFPROTO_IPV4, destination: X.IP_DESTINATION, width: 1, name: "" },
+  6: { is: V6, number: NFT.NFPROTO_IPV6, destination: X.IP6_DESTINATION, width: 4, name: "IPv6 " },
+} as const;
+
+/** Translation of published ports: by the address asked for and the port, then by the port alone. */
+function publishing(family: 4 | 6, oneAddress: string, anyAddress: string): Chain["rules"] {
+  const { is, number, destination, width, name } = FAMILIES[family];
+  const service = (at: number) => [
+    X.meta("l4proto", X.reg32(at)),
+    X.payload(X.PORT_DESTINATION, X.reg32(at + 1)),
+  ];
+  const translate = (map: string) => [X.lookup(map, { into: X.R1 }), X.dnat(number, X.R1, X.reg32(width))];
+  return [
+    {
+      comment: `published on one ${name}address of the host`,
+      expressions: [...is, X.payload(destination, X.reg32(0)), ...service(width), ...translate(oneAddress)],
+    },
+    {
+      comment: `published on every ${name}address of the host`,
+      expressions: [...is, ...service(0), ...translate(anyAddress)],
+    },
+  ];
+}
+
 const publish: Chain = {
   name: "publish",
   rules: [
-    {
-      comment: "published on one address of the host",
-      expressions: [
-        ...V4,
-        X.payload(X.IP_DESTINATION, X.reg32(0)),
-        X.meta("l4proto", X.reg32(1)),
-        X.payload(X.PORT_DESTINATION, X.reg32(2)),
-        X.lookup("published", { into: X.R1 }),
-        X.dnat(NFT.NFPROTO_IPV4, X.R1, X.reg32(1)),
-      ],
-    },
-    {
-      comment: "published on every address of the host",
-      expressions: [
-        ...V4,
-        X.meta("l4proto", X.reg32(0)),
-        X.payload(X.PORT_DESTINATION, X.reg32(1)),
-        X.lookup("published-anywhere", { into: X.R1 }),
-        X.dnat(NFT.NFPROTO_IPV4, X.R1, X.reg32(1)),
-      ],
-    },
-    {
-      comment: "published on one IPv6 address of the host",
-      expressions: [
-        ...V6,
-        X.payload(X.IP6_DESTINATION, X.reg32(0)),
-        X.meta("l4proto", X.reg32(4)),
-        X.payload(X.PORT_DESTINATION, X.reg32(5)),
-        X.lookup("published6", { into: X.R1 }),
-        X.dnat(NFT.NFPROTO_IPV6, X.R1, X.reg32(4)),
-      ],
-    },
-    {
-      comment: "published on every IPv6 address of the host",
-      expressions: [
-        ...V6,
-        X.meta("l4proto", X.reg32(0)),
-        X.payload(X.PORT_DESTINATION, X.reg32(1)),
-        X.lookup("published6-anywhere", { into: X.R1 }),
-        X.dnat(NFT.NFPROTO_IPV6, X.R1, X.reg32(4)),
-      ],
-    },
+    ...publishing(4, "published", "published-anywhere"),
+    ...publishing(6, "published6", "published6-anywhere"),
   ],
 };
 
@@ -172,23 +158,23 @@ const postrouting: Chain = {
   ],
 };
 
-const opened = (family: 4 | 6, set: string) => [
-  ...toOurBridge,
-  ...(family === 4 ? V4 : V6),
-  X.payload(family === 4 ? X.IP_DESTINATION : X.IP6_DESTINATION),
-  X.lookup(set),
-  X.accept(),
-];
+const opened = (family: 4 | 6, set: string) => {
+  const { is, destination } = FAMILIES[family];
+  return [...toOurBridge, ...is, X.payload(destination), X.lookup(set), X.accept()];
+};
 
-const reachable = (family: 4 | 6, set: string) => [
-  ...toOurBridge,
-  ...(family === 4 ? V4 : V6),
-  X.payload(family === 4 ? X.IP_DESTINATION : X.IP6_DESTINATION, X.reg32(0)),
-  X.meta("l4proto", X.reg32(family === 4 ? 1 : 4)),
-  X.payload(X.PORT_DESTINATION, X.reg32(family === 4 ? 2 : 5)),
-  X.lookup(set),
-  X.accept(),
-];
+const reachable = (family: 4 | 6, set: string) => {
+  const { is, destination, width } = FAMILIES[family];
+  return [
+    ...toOurBridge,
+    ...is,
+    X.payload(destination, X.reg32(0)),
+    X.meta("l4proto", X.reg32(width)),
+    X.payload(X.PORT_DESTINATION, X.reg32(width + 1)),
+    X.lookup(set),
+    X.accept(),
+  ];
+};
 
 const forward: Chain = {
   name: "forward",
