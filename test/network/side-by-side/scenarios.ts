@@ -456,6 +456,8 @@ const life: Scenario[] = [
         "to what stopped":
           (await place.must("stop", "-t", "0", "db", "web")) && (await place.refusal("start", "web")),
         "to nobody": await place.refusal("run", "--link", "nobody", place.image, "true"),
+        "taken away": await place.must("rm", "--link", "/web/data"),
+        left: await place.must("inspect", "-f", "{{json .HostConfig.Links}}", "web"),
       };
     },
   },
