@@ -35,7 +35,7 @@ const roles: readonly Role[] = [
   {
     names: ["ctr", "docker-containerd-ctr"],
     about: "containerd's client",
-    load: () => import("./roles/ctr/main.ts"),
+    load: () => import("./compose-ctr.ts"),
   },
   {
     names: [

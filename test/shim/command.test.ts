@@ -1,12 +1,12 @@
 // The shim's command line, without containers.
 import { describe, expect, test } from "bun:test";
 import { mountArguments } from "../../ffi/mount-flags.ts";
-import { shimSocket } from "../../src/roles/shim/address.ts";
 import { parseFlags } from "../../src/roles/shim/flags.ts";
-import { shortened } from "../../src/roles/shim/rootfs.ts";
 import { childEnvironment, selfCommand } from "../../src/self.ts";
+import { shortened } from "../../src/wire/containerd/mounting.ts";
 import { decode, encode } from "../../src/wire/ttrpc/codec.ts";
 import { RuntimeInfo, RuntimeRequest } from "../../src/wire/ttrpc/messages/types.ts";
+import { shimSocket } from "../../src/wire/ttrpc/shim-address.ts";
 
 async function shim(args: string[], stdin: Uint8Array = new Uint8Array()) {
   const { cmd, argv0 } = selfCommand("containerd-shim-bunker-v2");

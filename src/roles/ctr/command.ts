@@ -1,11 +1,15 @@
 // The shape of ctr's verbs.
-import type { Services } from "../../wire/containerd/services.ts";
+import type { Services, Transfer } from "../../wire/containerd/services.ts";
 import type { FlagSpec, Flags } from "./flags.ts";
 
 export interface Invocation {
   /** Connects at the first use. */
   services(): Promise<Services>;
+  /** What moves images: the daemon, or this program where the daemon cannot or --local says so. */
+  transfer(): Promise<Transfer>;
   ns: string;
+  /** The containerd socket that was named. */
+  address: string;
   flags: Flags;
   args: string[];
   /** Writes to stdout. */
@@ -33,6 +37,12 @@ export interface Group {
 export class UsageError extends Error {}
 
 export const QUIET = (about: string): FlagSpec => ({ name: "quiet", aliases: ["q"], kind: "boolean", about });
+
+export const LOCAL: FlagSpec = {
+  name: "local",
+  kind: "boolean",
+  about: "let this program move the image rather than the transfer service",
+};
 
 export const SNAPSHOTTER: FlagSpec = {
   name: "snapshotter",

@@ -39,6 +39,16 @@ export const groups: readonly Entry<Group>[] = [
     load: async () => (await import("./commands/namespaces.ts")).namespaces,
   },
   {
+    names: ["oci"],
+    about: "OCI tools",
+    load: async () => (await import("./commands/oci.ts")).oci,
+  },
+  {
+    names: ["shim"],
+    about: "interact with a shim directly",
+    load: async () => (await import("./commands/shim.ts")).shim,
+  },
+  {
     names: ["snapshots", "snapshot"],
     about: "manage snapshots",
     load: async () => (await import("./commands/snapshots.ts")).snapshots,
@@ -51,6 +61,11 @@ export const groups: readonly Entry<Group>[] = [
 ];
 
 export const singles: readonly Entry<Command>[] = [
+  {
+    names: ["info"],
+    about: "print the server info",
+    load: async () => (await import("./commands/info.ts")).info,
+  },
   {
     names: ["run"],
     about: "run a container",

@@ -1,12 +1,23 @@
 // What an image is made of, read from the content store as far as it is there.
 import { Config, Index, isIndex, isManifest, Manifest } from "../../spec/oci/image.ts";
-import { formatPlatform, hostPlatform, matchPlatform, normalize } from "../../spec/oci/platform.ts";
+import {
+  formatPlatform,
+  hostPlatform,
+  matchPlatform,
+  normalize,
+  type PlatformSpec,
+} from "../../spec/oci/platform.ts";
 import { type ContentStore, type Descriptor, ServiceError } from "../../wire/containerd/services.ts";
 
 /** Documents are small; what is bigger is none. */
 const LIMIT = 8 << 20;
 
-async function document(content: ContentStore, ns: string, { digest, size }: Descriptor): Promise<unknown> {
+/** A JSON document of the content store. Throws ServiceError. */
+export async function document(
+  content: ContentStore,
+  ns: string,
+  { digest, size }: Descriptor,
+): Promise<unknown> {
   if (size > LIMIT)
     throw new ServiceError("InvalidArgument", `${digest}: ${size} bytes are too many for a document`);
   const parts: Uint8Array[] = [];
@@ -23,18 +34,19 @@ export interface ImageContent {
   blobs: Descriptor[];
 }
 
-/** The manifest for this machine (and the indexes that led to it) behind an image's target. Throws NotFound when a document or a fitting one is missing. */
+/** The manifest for a platform (and the indexes that led to it) behind an image's target. Throws NotFound when a document or a fitting one is missing. */
 export async function manifestOf(
   content: ContentStore,
   ns: string,
   target: Descriptor,
+  platform: PlatformSpec = hostPlatform,
 ): Promise<{ manifest: Manifest; blobs: Descriptor[]; indexes: Descriptor[] }> {
   const indexes: Descriptor[] = [];
   let at = target;
   let index = target.mediaType;
   while (isIndex(index)) {
     const { manifests } = Index.parse(await document(content, ns, at));
-    const [fitting] = matchPlatform(hostPlatform, manifests);
+    const [fitting] = matchPlatform(platform, manifests);
     if (!fitting)
       throw new ServiceError("NotFound", `no match for platform in manifest ${at.digest}: not found`);
     indexes.push(at);
@@ -45,13 +57,14 @@ export async function manifestOf(
   return { manifest, blobs: [at, plain(manifest.config), ...manifest.layers.map(plain)], indexes };
 }
 
-/** Manifest and config for this machine. */
+/** Manifest and config for a platform, this machine's by default. */
 export async function contentOf(
   content: ContentStore,
   ns: string,
   target: Descriptor,
+  platform?: PlatformSpec,
 ): Promise<ImageContent> {
-  const { manifest, blobs } = await manifestOf(content, ns, target);
+  const { manifest, blobs } = await manifestOf(content, ns, target, platform);
   return { manifest, blobs, config: Config.parse(await document(content, ns, plain(manifest.config))) };
 }
 

@@ -6,6 +6,7 @@ import { FlagError, type FlagSpec, type Flags, type Parsed, parseFlags } from ".
 import { parseDuration } from "./format.ts";
 import { groups, singles } from "./groups.ts";
 import { commandHelp, groupHelp, topHelp } from "./help.ts";
+import type { MakeTransfer } from "./transfer.ts";
 
 export const globalFlags: readonly FlagSpec[] = [
   { name: "debug", kind: "boolean", about: "enable debug output in logs" },
@@ -52,8 +53,19 @@ function parsed(parse: () => Parsed, usage: () => string): Parsed {
   }
 }
 
+/** What the words before the command said, and what the composition root lends. */
+interface Context {
+  globals: Flags;
+  makeTransfer: MakeTransfer;
+}
+
 /** One command against one containerd, which is connected to when the command asks for it. */
-async function invoke(command: Command, globals: Flags, argv: string[], groupFlags?: Flags): Promise<number> {
+async function invoke(
+  command: Command,
+  { globals, makeTransfer }: Context,
+  argv: string[],
+  groupFlags?: Flags,
+): Promise<number> {
   const { flags, args, help } = parsed(
     () => parseFlags(command.flags ?? [], argv, groupFlags),
     () => commandHelp(command),
@@ -72,14 +84,20 @@ async function invoke(command: Command, globals: Flags, argv: string[], groupFla
           process.exit(1);
         }, timeout)
       : undefined;
+  const services = async () => {
+    const { connect } = await import("../../wire/containerd/client/connect.ts");
+    connected ??= connect(globals.string("address"), { patience });
+    return (await connected).services;
+  };
   try {
     const code = await command.run({
-      async services() {
-        const { connect } = await import("../../wire/containerd/client/connect.ts");
-        connected ??= connect(globals.string("address"), { patience });
-        return (await connected).services;
+      services,
+      async transfer() {
+        const { chooseTransfer } = await import("./transfer.ts");
+        return chooseTransfer(await services(), makeTransfer, flags.boolean("local"));
       },
       ns: globals.string("namespace"),
+      address: globals.string("address"),
       flags,
       args,
       out: (text) => process.stdout.write(text),
@@ -91,7 +109,7 @@ async function invoke(command: Command, globals: Flags, argv: string[], groupFla
   }
 }
 
-async function dispatchGroup(name: string, group: Group, globals: Flags, argv: string[]): Promise<number> {
+async function dispatchGroup(name: string, group: Group, context: Context, argv: string[]): Promise<number> {
   const { flags, args, help } = parseFlags(group.flags ?? [], argv);
   const [verb, ...rest] = args;
   const command = group.commands.find((one) => verb !== undefined && one.names.includes(verb));
@@ -103,11 +121,12 @@ async function dispatchGroup(name: string, group: Group, globals: Flags, argv: s
     process.stderr.write(`No help topic for '${verb}'\n`);
     return 3;
   }
-  return invoke(command, globals, rest, flags);
+  return invoke(command, context, rest, flags);
 }
 
-async function dispatch(argv: string[]): Promise<number> {
+async function dispatch(argv: string[], makeTransfer: MakeTransfer): Promise<number> {
   const { flags, args, help } = parseFlags(globalFlags, argv);
+  const context: Context = { globals: flags, makeTransfer };
   if (flags.boolean("version")) {
     process.stdout.write(`ctr bunker ${version} ${commit}\n`);
     return 0;
@@ -118,17 +137,17 @@ async function dispatch(argv: string[]): Promise<number> {
     return 0;
   }
   const single = singles.find((one) => one.names.includes(name));
-  if (single) return invoke(await single.load(), flags, rest);
+  if (single) return invoke(await single.load(), context, rest);
   const group = groups.find((one) => one.names.includes(name));
-  if (group) return dispatchGroup(group.names[0]!, await group.load(), flags, rest);
+  if (group) return dispatchGroup(group.names[0]!, await group.load(), context, rest);
   process.stderr.write(`No help topic for '${name}'\n`);
   return 3;
 }
 
-/** `ctr …` */
-export async function main(args: string[], _calledAs: string): Promise<number> {
+/** `ctr …`. Resolves to the exit code. */
+export async function ctrMain(args: string[], makeTransfer: MakeTransfer): Promise<number> {
   try {
-    return await dispatch(args);
+    return await dispatch(args, makeTransfer);
   } catch (error) {
     process.stderr.write(`ctr: ${error instanceof Error ? error.message : String(error)}\n`);
     return 1;

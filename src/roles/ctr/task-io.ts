@@ -1,7 +1,7 @@
 // A process's stdio on this terminal: FIFOs that its shim opens too, raw mode, window size, signals.
-import { mkdirSync, mkdtempSync, rmSync, write } from "node:fs";
+import { mkdirSync, mkdtempSync, rmdirSync, rmSync, statSync, write } from "node:fs";
 import { constants } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } from "../../../ffi/constants/fcntl.ts";
 import type { Fd } from "../../../ffi/fd.ts";
@@ -41,6 +41,7 @@ export class ProcessIO {
   readonly io: TaskIO;
   readonly #directory: string | undefined;
   readonly #outputs: Output[] = [];
+  readonly #held: Fd[] = [];
   #stdin: Fd | undefined;
   #undo: (() => void)[] = [];
 
@@ -54,8 +55,8 @@ export class ProcessIO {
     return new ProcessIO({ stdin: "", stdout: "", stderr: "", terminal }, undefined);
   }
 
-  /** Makes the FIFOs and begins to copy what comes out of them. A terminal has one stream for both outputs. */
-  static attach(id: string, options: { terminal: boolean; directory?: string }): ProcessIO {
+  /** Makes FIFOs for a process that nobody is attached to yet. A terminal has one stream for both outputs. */
+  static detached(id: string, options: { terminal: boolean; directory?: string }): ProcessIO {
     const base = options.directory || DIRECTORY;
     mkdirSync(base, { recursive: true, mode: 0o700 });
     const directory = mkdtempSync(join(base, "ctr-"));
@@ -70,18 +71,41 @@ export class ProcessIO {
       stderr: options.terminal ? "" : fifo("stderr"),
       terminal: options.terminal,
     };
-    const attached = new ProcessIO(io, directory);
-    attached.#outputs.push(copyOut(io.stdout, process.stdout));
-    if (io.stderr !== "") attached.#outputs.push(copyOut(io.stderr, process.stderr));
+    const detached = new ProcessIO(io, directory);
+    // Shims wait for a reader before they go on; this one reads nothing.
+    for (const path of [io.stdin, io.stdout, io.stderr]) {
+      if (path !== "") detached.#held.push(open(path, O_RDWR | O_NONBLOCK));
+    }
+    return detached;
+  }
+
+  /** Makes the FIFOs and begins to copy what comes out of them. */
+  static attach(id: string, options: { terminal: boolean; directory?: string }): ProcessIO {
+    const made = ProcessIO.detached(id, options);
+    made.#open();
+    made.release();
+    return made;
+  }
+
+  /** Takes up the FIFOs of a process that was left detached. */
+  static existing(io: TaskIO): ProcessIO {
+    const taken = new ProcessIO(io, undefined);
+    taken.#open();
+    return taken;
+  }
+
+  #open(): void {
+    const { stdin, stdout, stderr } = this.io;
+    if (stdout !== "") this.#outputs.push(copyOut(stdout, process.stdout));
+    if (stderr !== "" && stderr !== stdout) this.#outputs.push(copyOut(stderr, process.stderr));
+    if (stdin === "") return;
     // Read-write, so that opening does not wait for the shim.
-    attached.#stdin = open(io.stdin, O_RDWR | O_NONBLOCK);
-    setNonBlocking(attached.#stdin, false);
-    return attached;
+    this.#stdin = open(stdin, O_RDWR | O_NONBLOCK);
+    setNonBlocking(this.#stdin, false);
   }
 
   /** Takes this terminal over: input, window size and signals go to the process. Call it when the process runs. */
   connect(tasks: Tasks, ns: string, id: string, execId = ""): void {
-    if (!this.#stdin) return;
     const quiet = (call: Promise<void>) => void call.catch(() => {});
     if (this.io.terminal && process.stdin.isTTY) {
       process.stdin.setRawMode(true);
@@ -99,7 +123,7 @@ export class ProcessIO {
         this.#undo.push(() => process.off(name, forward));
       }
     }
-    void this.#copyIn(tasks, ns, id, execId).catch(() => {});
+    if (this.#stdin) void this.#copyIn(tasks, ns, id, execId).catch(() => {});
   }
 
   async #copyIn(tasks: Tasks, ns: string, id: string, execId: string): Promise<void> {
@@ -127,11 +151,32 @@ export class ProcessIO {
     await Promise.all(this.#outputs.map(({ copied }) => copied));
     this.#stdin?.close();
     this.#stdin = undefined;
+    this.release();
     this.leave();
+  }
+
+  /** The process has its own ends now. */
+  release(): void {
+    for (const fd of this.#held.splice(0)) fd.close();
   }
 
   /** Takes the FIFOs away without waiting: for a process that goes on without us. */
   leave(): void {
     if (this.#directory) rmSync(this.#directory, { recursive: true, force: true });
+  }
+}
+
+/** Takes away the FIFOs of a process that has ended, and their directory when it is empty then. Other files stay. */
+export function removeFifos({ stdin, stdout, stderr }: Pick<TaskIO, "stdin" | "stdout" | "stderr">): void {
+  const fifos = [...new Set([stdin, stdout, stderr])].filter(
+    (path) => path.startsWith("/") && statSync(path, { throwIfNoEntry: false })?.isFIFO(),
+  );
+  for (const path of fifos) rmSync(path, { force: true });
+  for (const directory of new Set(fifos.map((path) => dirname(path)))) {
+    try {
+      rmdirSync(directory);
+    } catch {
+      // Something else is in it.
+    }
   }
 }

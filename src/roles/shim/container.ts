@@ -3,6 +3,7 @@ import { makeDirectories, removeFile, writeText } from "../../../ffi/path.ts";
 import { log } from "../../observe/log.ts";
 import { traced } from "../../observe/trace.ts";
 import { JsonLog, type SavedJsonLog } from "../../store/jsonlog/writer.ts";
+import { performMounts, undoMounts } from "../../wire/containerd/mounting.ts";
 import { type AnyValue, type Mount, ServiceError } from "../../wire/containerd/services.ts";
 import { timestamp } from "../../wire/ttrpc/messages/well-known.ts";
 import { type Cgroup, cgroupOf } from "./cgroup.ts";
@@ -14,7 +15,6 @@ import { OciRuntime, RuntimeError } from "./oci.ts";
 import { OomCount } from "./oom.ts";
 import { CLOSE_WAIT, LOG_WAIT, type SavedProcess, ShimProcess } from "./process.ts";
 import type { Publisher } from "./publisher.ts";
-import { mountRootfs, unmountRootfs } from "./rootfs.ts";
 import { said } from "./said.ts";
 import { saveOptions } from "./saved-options.ts";
 import { openJsonLog, readSpec } from "./spec.ts";
@@ -127,7 +127,7 @@ export class Container {
     this.#ownPidNamespace = spec.ownPidNamespace;
     removeFile(`${this.bundle}/exit.json`);
     saveOptions(this.bundle, this.options);
-    mountRootfs(rootfs, this.#rootfs);
+    performMounts(rootfs, this.#rootfs);
     try {
       makeDirectories(this.options.root, 0o711);
       this.#jsonLog = openJsonLog(spec);
@@ -168,7 +168,7 @@ export class Container {
       if (this.init.pid > 0) await this.#runtime.run(["delete", "--force", this.id]).catch(() => {});
       await this.init.stdio?.close(0);
       this.#jsonLog?.close();
-      unmountRootfs(this.#rootfs);
+      undoMounts(this.#rootfs);
       throw error instanceof RuntimeError ? said("OCI runtime create failed", error) : error;
     }
   }
@@ -354,7 +354,7 @@ export class Container {
       init.state = next(INIT, init.state, "delete");
       await init.stdio?.close(CLOSE_WAIT);
       this.#jsonLog?.close();
-      unmountRootfs(this.#rootfs);
+      undoMounts(this.#rootfs);
       const { pid, exit } = init;
       this.publisher.publish("/tasks/delete", {
         containerId: this.id,

@@ -4,17 +4,17 @@ import { print } from "../../../ffi/output.ts";
 import { readText, removeFile } from "../../../ffi/path.ts";
 import { answersUnix } from "../../../ffi/socket.ts";
 import { log } from "../../observe/log.ts";
+import { undoMounts } from "../../wire/containerd/mounting.ts";
 import { encode } from "../../wire/ttrpc/codec.ts";
 import { DeleteResponse } from "../../wire/ttrpc/messages/task.ts";
 import { timestamp } from "../../wire/ttrpc/messages/well-known.ts";
-import { shimSocket } from "./address.ts";
+import { shimSocket } from "../../wire/ttrpc/shim-address.ts";
 import { readExitRecord } from "./exit-record.ts";
 import { Exits } from "./exits.ts";
 import type { Flags } from "./flags.ts";
 import { groupOf } from "./group.ts";
 import { checkIdentifier } from "./identifier.ts";
 import { OciRuntime } from "./oci.ts";
-import { unmountRootfs } from "./rootfs.ts";
 import { readOptions } from "./saved-options.ts";
 
 const KILLED = 128 + 9;
@@ -41,7 +41,7 @@ export async function deleteDead(flags: Flags): Promise<number> {
         log("warning", "runtime delete failed", { error });
     }
   }
-  unmountRootfs(`${bundle}/rootfs`);
+  undoMounts(`${bundle}/rootfs`);
   // A group's shim may live on, or be there again.
   const socket = shimSocket(flags.address, flags.namespace, groupOf(bundle, flags.id));
   if (!answersUnix(socket)) removeFile(socket);

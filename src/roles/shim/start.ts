@@ -9,7 +9,7 @@ import { makeDirectories, parentOf, readText, removeFile, statOf, writeText } fr
 import { answersUnix, listenUnix } from "../../../ffi/socket.ts";
 import { traced } from "../../observe/trace.ts";
 import { childEnvironment, selfCommand } from "../../self.ts";
-import { shimSocket } from "./address.ts";
+import { shimSocket } from "../../wire/ttrpc/shim-address.ts";
 import { answer, parseAsked } from "./bootstrap.ts";
 import type { Flags } from "./flags.ts";
 import { groupOf } from "./group.ts";

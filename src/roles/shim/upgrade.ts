@@ -7,8 +7,8 @@ import { version } from "../../version.ts";
 import { ServiceError } from "../../wire/containerd/services.ts";
 import { TtrpcClient } from "../../wire/ttrpc/client.ts";
 import type { Caller } from "../../wire/ttrpc/service.ts";
+import { shimSocket } from "../../wire/ttrpc/shim-address.ts";
 import { ShimControl } from "../../wire/ttrpc/shim-control.ts";
-import { shimSocket } from "./address.ts";
 import { type Flags, parseFlags } from "./flags.ts";
 import { toStderr } from "./stderr.ts";
 

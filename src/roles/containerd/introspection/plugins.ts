@@ -16,6 +16,6 @@ export function plugins(contentRoot: string, snapshotRoot: string): PluginEntry[
     { type: "io.containerd.transfer.v1", id: "local" },
     ...nouns.map((noun) => service(`${noun}-service`)),
     service("introspection-service"),
-    ...[...nouns, "events", "healthcheck", "introspection", "version"].map(grpc),
+    ...[...nouns, "events", "healthcheck", "introspection", "streaming", "transfer", "version"].map(grpc),
   ];
 }

@@ -2,7 +2,6 @@
 import { Index, isIndex, isManifest, Manifest } from "../../../spec/oci/image.ts";
 import { hostPlatform, normalize } from "../../../spec/oci/platform.ts";
 import { indexLabels, labelPaths, manifestLabels } from "../../../wire/containerd/labels.ts";
-import { withLease } from "../../../wire/containerd/lease.ts";
 import {
   type Descriptor,
   type Image,
@@ -16,8 +15,9 @@ import { hasCode } from "./codes.ts";
 import { MAX_DEPTH, parse, parseJson, readBlob } from "./document.ts";
 import { fetchDocuments } from "./documents.ts";
 import { checkLayers } from "./layers.ts";
-import { type Report, Throttle } from "./progress.ts";
-import { bringUnpacked, DEFAULT_SNAPSHOTTER, openLease, type PullGround, record } from "./pull.ts";
+import { leased, transferring } from "./leased.ts";
+import type { Report } from "./progress.ts";
+import { bringUnpacked, DEFAULT_SNAPSHOTTER, type PullGround, record } from "./pull.ts";
 import type { Session } from "./session.ts";
 
 /** Whatever the archive lacks is nowhere. */
@@ -38,10 +38,8 @@ export async function importImages(
 ): Promise<Image[]> {
   const { services } = ground;
   const { signal, baseName, indexName, digests = false } = request;
-  const throttle = new Throttle(onProgress);
-  const lease = await openLease(services, ns, "import");
-  try {
-    return await withLease(lease, async () => {
+  return await transferring(signal, onProgress, (report) =>
+    leased(services, ns, "import", async (lease) => {
       const taken = await takeIn({ ns, services, signal }, archive);
       const wanted = taken.images.flatMap((one) => {
         const name = nameOf(one, baseName, digests);
@@ -57,21 +55,14 @@ export async function importImages(
       const made: Image[] = [];
       for (const { name, target } of wanted) {
         await label(ground, ns, target, 1);
-        if (request.unpack ?? true) await unpack(ground, ns, request, lease, name, target, throttle.report);
+        if (request.unpack ?? true) await unpack(ground, ns, request, lease, name, target, report);
         const image = await record(services, ns, { name, labels: {}, target });
-        throttle.report({ event: "saved", id: name, digest: target.digest, mediaType: target.mediaType });
+        report({ event: "saved", id: name, digest: target.digest, mediaType: target.mediaType });
         made.push(image);
       }
       return made;
-    });
-  } catch (error) {
-    if (!signal?.aborted) throw error;
-    if (signal.reason instanceof ServiceError) throw signal.reason;
-    throw new ServiceError("Canceled", "context canceled", { cause: error });
-  } finally {
-    throttle.close();
-    await services.leases.delete(ns, lease).catch(() => {});
-  }
+    }),
+  );
 }
 
 function nameOf(

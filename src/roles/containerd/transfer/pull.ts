@@ -1,9 +1,8 @@
 // One pull: resolve → lease → documents → layers → labels → image record.
-import { createHash, randomUUID } from "node:crypto";
+import { createHash } from "node:crypto";
 import type { Manifest } from "../../../spec/oci/image.ts";
 import { hostPlatform, normalize } from "../../../spec/oci/platform.ts";
 import { labelPaths, snapshotLabel, sourceLabel } from "../../../wire/containerd/labels.ts";
-import { withLease } from "../../../wire/containerd/lease.ts";
 import { type Image, type PullRequest, ServiceError } from "../../../wire/containerd/services.ts";
 import {
   formatReference,
@@ -17,11 +16,9 @@ import { hasCode } from "./codes.ts";
 import { fetchDocuments } from "./documents.ts";
 import { abortable, type KeyedLock } from "./keyed-lock.ts";
 import { bringLayers, checkLayers } from "./layers.ts";
-import { type Report, Throttle } from "./progress.ts";
+import { expiring, leased, transferring } from "./leased.ts";
+import type { Report } from "./progress.ts";
 import type { PullServices, Session } from "./session.ts";
-
-/** Longest that a transfer's lease holds what a killed one left behind. */
-const LEASE_LIFE_MS = 24 * 60 * 60 * 1000;
 
 /** Name of the snapshotter that "" stands for. */
 export const DEFAULT_SNAPSHOTTER = "overlayfs";
@@ -57,55 +54,45 @@ export async function pull(
   const name = formatReference(reference);
   const snapshotterName = request.snapshotter || DEFAULT_SNAPSHOTTER;
   const snapshotter = services.snapshots.snapshotter(snapshotterName);
-  const throttle = new Throttle(onProgress);
-  const { report } = throttle;
-  try {
+  const kept = keptLease(name);
+  return await transferring(signal, onProgress, async (report) => {
     const resolver = await ground.resolver(reference, request);
     const { descriptor, fetcher } = await abortable(resolver.resolve(reference, signal), signal);
     report({ event: "resolved", digest: descriptor.digest, mediaType: descriptor.mediaType });
-    const lease = await openLease(services, ns);
-    const session: Session = {
-      ns,
-      services,
-      unpackHere: ground.unpackHere,
-      reference,
-      source: sourceLabel(reference),
-      platform: normalize(request.platform ?? hostPlatform),
-      exactPlatform: request.platform !== undefined,
-      fetcher,
-      lease,
-      snapshotterName,
-      snapshotter,
-      signal,
-      report,
-      retry: ground.retry,
-      locks: ground.locks,
-    };
-    const kept = keptLease(name);
-    try {
-      const image = await withLease(lease, async () => {
+    const image = await leased(services, ns, "pull", async (lease) => {
+      const session: Session = {
+        ns,
+        services,
+        unpackHere: ground.unpackHere,
+        reference,
+        source: sourceLabel(reference),
+        platform: normalize(request.platform ?? hostPlatform),
+        exactPlatform: request.platform !== undefined,
+        fetcher,
+        lease,
+        snapshotterName,
+        snapshotter,
+        signal,
+        report,
+        retry: ground.retry,
+        locks: ground.locks,
+      };
+      try {
         const { target, manifest, config } = await fetchDocuments(session, descriptor);
         checkLayers(manifest);
         const unpack = request.unpack ?? true;
         await bringUnpacked(session, manifest, config.rootfs.diff_ids, unpack);
-        return await record(services, ns, { name, labels: {}, target });
-      });
-      await services.leases.delete(ns, kept).catch(() => {});
-      report({ event: "done", digest: image.target.digest });
-      return image;
-    } catch (error) {
-      if (signal.aborted || hasCode(error, "Unavailable")) await keepBlobs(services, ns, lease, kept);
-      throw error;
-    } finally {
-      await services.leases.delete(ns, lease).catch(() => {});
-    }
-  } catch (error) {
-    if (!signal.aborted) throw error;
-    if (signal.reason instanceof ServiceError) throw signal.reason;
-    throw new ServiceError("Canceled", "context canceled", { cause: error });
-  } finally {
-    throttle.close();
-  }
+        const made = await record(services, ns, { name, labels: {}, target });
+        await services.leases.delete(ns, kept).catch(() => {});
+        return made;
+      } catch (error) {
+        if (signal.aborted || hasCode(error, "Unavailable")) await keepBlobs(services, ns, lease, kept);
+        throw error;
+      }
+    });
+    report({ event: "done", digest: image.target.digest });
+    return image;
+  });
 }
 
 /** Brings the layers, and the label by which the config holds their snapshot. */
@@ -120,21 +107,6 @@ export async function bringUnpacked(
   const labels = snapshotLabel(session.snapshotterName, chainId);
   const { digest } = manifest.config;
   await session.services.content.update(session.ns, { digest, labels }, labelPaths(labels));
-}
-
-/** Labels of a lease that ends by itself. */
-export const expiring = () => ({
-  "containerd.io/gc.expire": new Date(Date.now() + LEASE_LIFE_MS).toISOString(),
-});
-
-/** A lease for one transfer. */
-export async function openLease(services: PullServices, ns: string, what = "pull"): Promise<string> {
-  const { id } = await services.leases.create(
-    ns,
-    `${what}-${Date.now()}-${randomUUID().slice(0, 8)}`,
-    expiring(),
-  );
-  return id;
 }
 
 /** The lease that keeps what an interrupted pull of that image has brought in. */

@@ -1,13 +1,7 @@
 // One push: image record → everything below it → the registry: blobs first, then manifests from the leaves up.
-import { randomUUID } from "node:crypto";
 import { layerCompression } from "../../../spec/oci/image.ts";
 import { labelPaths, sourceLabel } from "../../../wire/containerd/labels.ts";
-import {
-  type Descriptor,
-  type PushRequest,
-  ServiceError,
-  type TransferProgress,
-} from "../../../wire/containerd/services.ts";
+import type { Descriptor, PushRequest, TransferProgress } from "../../../wire/containerd/services.ts";
 import type { ConnectionOptions } from "../../../wire/distribution/connection.ts";
 import { readHosts } from "../../../wire/distribution/hosts.ts";
 import type { Pusher } from "../../../wire/distribution/pusher.ts";
@@ -17,8 +11,9 @@ import type { RetryPolicy } from "../../../wire/distribution/retry.ts";
 import { hasCode } from "./codes.ts";
 import { choose, digestsBelow, type Node } from "./graph.ts";
 import { Slots } from "./keyed-lock.ts";
-import { type Report, Throttle } from "./progress.ts";
-import { expiring, readReference } from "./pull.ts";
+import { leased, transferring } from "./leased.ts";
+import type { Report } from "./progress.ts";
+import { readReference } from "./pull.ts";
 import type { PullServices } from "./session.ts";
 
 /** How many blobs are uploaded at a time: Docker's max-concurrent-uploads. */
@@ -61,34 +56,27 @@ export async function push(
   const reference = readReference(request.reference);
   const name = formatReference(reference);
   const image = await services.images.get(ns, request.image ?? name);
-  const throttle = new Throttle(onProgress);
-  const { id: lease } = await services.leases.create(ns, `push-${randomUUID()}`, expiring());
-  try {
-    await services.leases.addResource(ns, lease, { type: "content", id: image.target.digest });
-    const on: Push = { ns, services, reference, signal, report: throttle.report };
-    const from = await sources(on, await digestsBelow(on, image.target));
-    const pusher = new RegistryPusher(
-      reference,
-      { auth, insecure, retry, ...target(reference, request.hostsDir ?? ground.hostsDir) },
-      [...new Set([...from.values()].flat())].slice(0, MOUNTS),
-    );
-    const root = await choose(on, image.target, {
-      platform: request.platform,
-      singleIfIncomplete: request.singleIfIncomplete,
-      elsewhere: async (digest) => (await pusher.digestOf(digest, signal)) !== undefined,
-    });
-    await new Pushing(on, pusher, from).run(root);
-    const { digest, mediaType, size } = root.descriptor;
-    throttle.report({ event: "done", digest, mediaType, progress: size, total: size });
-    return root.descriptor;
-  } catch (error) {
-    if (!signal?.aborted) throw error;
-    if (signal.reason instanceof ServiceError) throw signal.reason;
-    throw new ServiceError("Canceled", "context canceled", { cause: error });
-  } finally {
-    throttle.close();
-    await services.leases.delete(ns, lease).catch(() => {});
-  }
+  return await transferring(signal, onProgress, (report) =>
+    leased(services, ns, "push", async (lease) => {
+      await services.leases.addResource(ns, lease, { type: "content", id: image.target.digest });
+      const on: Push = { ns, services, reference, signal, report };
+      const from = await sources(on, await digestsBelow(on, image.target));
+      const pusher = new RegistryPusher(
+        reference,
+        { auth, insecure, retry, ...target(reference, request.hostsDir ?? ground.hostsDir) },
+        [...new Set([...from.values()].flat())].slice(0, MOUNTS),
+      );
+      const root = await choose(on, image.target, {
+        platform: request.platform,
+        singleIfIncomplete: request.singleIfIncomplete,
+        elsewhere: async (digest) => (await pusher.digestOf(digest, signal)) !== undefined,
+      });
+      await new Pushing(on, pusher, from).run(root);
+      const { digest, mediaType, size } = root.descriptor;
+      report({ event: "done", digest, mediaType, progress: size, total: size });
+      return root.descriptor;
+    }),
+  );
 }
 
 /** By digest: other repositories of the same registry that are known to hold the blob. */

@@ -50,10 +50,10 @@ export async function makeSnapshot<T extends { digest: string }>(
   await session.locks.run(`snapshot ${ns} ${snapshotterName} ${chainId}`, signal, async () => {
     if (!(await holdSnapshot(session, chainId))) {
       const key = `extract-${process.pid}-${crypto.randomUUID().slice(0, 8)} ${chainId}`;
-      // The lease in force holds it from its first instant.
       const labels = { [SNAPSHOT_REF]: chainId, ...(session.unpackHere ? UNPACKING : {}) };
-      const mounts = await snapshotter.prepare(ns, key, on, labels);
       try {
+        // The lease in force holds it from its first instant. Another process may have made what the label names meanwhile.
+        const mounts = await snapshotter.prepare(ns, key, on, labels);
         const unpacked = await unpack(mounts);
         signal.throwIfAborted();
         if (unpacked.digest !== diffId) {
@@ -65,8 +65,7 @@ export async function makeSnapshot<T extends { digest: string }>(
         await commit(key, unpacked);
       } catch (error) {
         await snapshotter.remove(ns, key).catch(() => {});
-        if (!hasCode(error, "AlreadyExists")) throw error;
-        await holdSnapshot(session, chainId);
+        if (!hasCode(error, "AlreadyExists") || !(await holdSnapshot(session, chainId))) throw error;
       }
       const found = { [UNCOMPRESSED]: diffId };
       await services.content.update(ns, { digest, labels: found }, labelPaths(found)).catch((error) => {

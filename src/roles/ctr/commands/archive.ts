@@ -1,8 +1,9 @@
 // Images into archives and out of them.
-import { createReadStream, createWriteStream } from "node:fs";
+import { createReadStream, createWriteStream, openSync } from "node:fs";
 import { finished } from "node:stream/promises";
 import { parsePlatform } from "../../../spec/oci/platform.ts";
-import { type Command, SNAPSHOTTER, UsageError } from "../command.ts";
+import { type Command, LOCAL, SNAPSHOTTER, UsageError } from "../command.ts";
+import { textOf } from "../errno.ts";
 import { writeOut } from "../output.ts";
 
 export const exportCommand: Command = {
@@ -17,14 +18,14 @@ export const exportCommand: Command = {
     },
     { name: "platform", kind: "string", about: "Pull content from a specific platform" },
     { name: "all-platforms", kind: "boolean", about: "exports content from all platforms" },
+    LOCAL,
   ],
-  async run({ services, ns, flags, args: [path, ...images] }) {
+  async run({ transfer, ns, flags, args: [path, ...images] }) {
     if (!path || images.length === 0) {
       throw new UsageError("please provide both an output filename and an image reference to export");
     }
-    const { transfer } = await services();
     const platform = flags.string("platform");
-    const archive = transfer.export(ns, {
+    const archive = (await transfer()).export(ns, {
       images,
       ...(platform === "" ? {} : { platform: parsePlatform(platform) }),
       allPlatforms: flags.boolean("all-platforms"),
@@ -46,6 +47,15 @@ export const exportCommand: Command = {
   },
 };
 
+/** The file's bytes. Throws UsageError when it cannot be opened. */
+function readerOf(path: string) {
+  try {
+    return createReadStream(path, { fd: openSync(path, "r") });
+  } catch (error) {
+    throw new UsageError(`open ${path}: ${textOf(error)}`);
+  }
+}
+
 export const importCommand: Command = {
   names: ["import"],
   about: "import images",
@@ -57,12 +67,13 @@ export const importCommand: Command = {
     { name: "platform", kind: "string", about: "imports content for specific platform" },
     { name: "no-unpack", kind: "boolean", about: "skip unpacking the images" },
     SNAPSHOTTER,
+    LOCAL,
   ],
-  async run({ services, ns, flags, args: [path], out }) {
+  async run({ transfer, ns, flags, args: [path], out }) {
     if (!path) throw new UsageError("please provide an input filename");
-    const { transfer } = await services();
+    const source = path === "-" ? process.stdin : readerOf(path);
     const [base, index, platform] = ["base-name", "index-name", "platform"].map((name) => flags.string(name));
-    const made = await transfer.import(ns, path === "-" ? process.stdin : createReadStream(path), {
+    const made = await (await transfer()).import(ns, source, {
       ...(base ? { baseName: base } : {}),
       ...(index ? { indexName: index } : {}),
       ...(platform ? { platform: parsePlatform(platform) } : {}),

@@ -3,6 +3,7 @@ import { type ContainerRecord, ServiceError, type Services } from "../../../wire
 import { type Command, type Group, QUIET, UsageError } from "../command.ts";
 import { json, labelArgs, labelsText } from "../format.ts";
 import { table, WIDE } from "../table.ts";
+import { checkpoint, restore } from "./checkpoint.ts";
 import { create } from "./run.ts";
 
 const list: Command = {
@@ -131,5 +132,5 @@ const label: Command = {
 
 export const containers: Group = {
   about: "manage containers",
-  commands: [create, remove, info, list, label],
+  commands: [create, remove, info, list, label, checkpoint, restore],
 };

@@ -4,6 +4,8 @@ import { type Command, type Group, QUIET, UsageError } from "../command.ts";
 import { decimalSize, humanDuration, labelArgs, labelsText } from "../format.ts";
 import { writeOut } from "../output.ts";
 import { TABBED, table } from "../table.ts";
+import { edit, prune } from "./content-edit.ts";
+import { fetch, fetchObject, pushObject } from "./content-remote.ts";
 
 const list: Command = {
   names: ["list", "ls"],
@@ -124,5 +126,5 @@ const label: Command = {
 
 export const content: Group = {
   about: "manage content",
-  commands: [active, remove, get, ingest, list, label],
+  commands: [active, remove, edit, fetch, fetchObject, get, ingest, list, pushObject, label, prune],
 };

@@ -6,8 +6,11 @@ import { binarySize, labelArgs, labelsText } from "../format.ts";
 import { contentOf, manifestOf, platformsOf } from "../image-content.ts";
 import { NARROW, table } from "../table.ts";
 import { exportCommand, importCommand } from "./archive.ts";
+import { convert } from "./convert.ts";
+import { mount, unmount } from "./mount.ts";
 import { pull } from "./pull.ts";
 import { push } from "./push.ts";
+import { usage } from "./usage.ts";
 
 const sum = (sizes: readonly { size: number }[]): number =>
   sizes.reduce((total, { size }) => total + size, 0);
@@ -187,5 +190,19 @@ const label: Command = {
 
 export const images: Group = {
   about: "manage images",
-  commands: [check, exportCommand, importCommand, list, pull, push, remove, tag, label],
+  commands: [
+    check,
+    exportCommand,
+    importCommand,
+    list,
+    mount,
+    unmount,
+    pull,
+    push,
+    remove,
+    tag,
+    label,
+    convert,
+    usage,
+  ],
 };

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { parsePlatform } from "../../../spec/oci/platform.ts";
-import { type Command, SNAPSHOTTER, UsageError } from "../command.ts";
+import { type Command, LOCAL, SNAPSHOTTER, UsageError } from "../command.ts";
 import { labelArgs } from "../format.ts";
 import { authOf, Display, registryFlags } from "../registry.ts";
 
@@ -11,19 +11,21 @@ export const pull: Command = {
   flags: [
     ...registryFlags,
     SNAPSHOTTER,
+    LOCAL,
     { name: "label", kind: "strings", about: "labels to attach to the image" },
     { name: "platform", kind: "string", about: "Pull content from a specific platform" },
   ],
-  async run({ services, ns, flags, args: [reference], out }) {
+  async run({ services, transfer, ns, flags, args: [reference], out }) {
     if (!reference) throw new UsageError("please provide an image reference to pull");
-    const { transfer, images } = await services();
+    const { images } = await services();
+    const mover = await transfer();
     const auth = authOf(flags.string("user"), flags.string("refresh"));
     const platform = flags.string("platform");
     const display = new Display(process.stdout.isTTY);
     const abort = new AbortController();
     process.once("SIGINT", () => abort.abort());
     const begun = performance.now();
-    const image = await transfer.pull(
+    const image = await mover.pull(
       ns,
       {
         reference,

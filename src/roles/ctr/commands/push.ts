@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { parsePlatform } from "../../../spec/oci/platform.ts";
-import { type Command, UsageError } from "../command.ts";
+import { type Command, LOCAL, UsageError } from "../command.ts";
 import { authOf, Display, registryFlags } from "../registry.ts";
 
 export const push: Command = {
@@ -9,17 +9,18 @@ export const push: Command = {
   use: "[command options] [flags] <remote> [<local>]",
   flags: [
     ...registryFlags,
+    LOCAL,
     { name: "platform", kind: "string", about: "push content from a specific platform" },
   ],
-  async run({ services, ns, flags, args: [reference, local] }) {
+  async run({ transfer, ns, flags, args: [reference, local] }) {
     if (!reference) throw new UsageError("please provide a remote image reference to push");
-    const { transfer } = await services();
+    const mover = await transfer();
     const auth = authOf(flags.string("user"), flags.string("refresh"));
     const platform = flags.string("platform");
     const display = new Display(process.stdout.isTTY);
     const abort = new AbortController();
     process.once("SIGINT", () => abort.abort());
-    await transfer.push(
+    await mover.push(
       ns,
       {
         reference,

@@ -32,18 +32,30 @@ async function runTask(
     process?: { terminal?: boolean };
   };
   const console = terminal || spec.process?.terminal === true;
+  const directory = flags.string("fifo-dir");
   const stdio =
-    flags.boolean("null-io") || log !== "" || detach
+    flags.boolean("null-io") || log !== ""
       ? ProcessIO.none(console)
-      : ProcessIO.attach(id, { terminal: console, directory: flags.string("fifo-dir") });
+      : detach
+        ? ProcessIO.detached(id, { terminal: console, directory })
+        : ProcessIO.attach(id, { terminal: console, directory });
   const io: TaskIO = log === "" ? stdio.io : { ...stdio.io, stdout: log, stderr: log };
+  // A detached process that runs keeps its FIFOs: somebody may attach to it.
+  let left = false;
   try {
     const rootfs = snapshotKey === "" ? [] : await snapshots.snapshotter(snapshotter).mounts(ns, snapshotKey);
     const { pid } = await tasks.create(ns, { containerId: id, rootfs, ...io });
     const pidFile = flags.string("pid-file");
     if (pidFile !== "") writeFileSync(pidFile, `${pid}`);
     if (detach) {
-      await tasks.start(ns, id);
+      try {
+        await tasks.start(ns, id);
+      } catch (error) {
+        await tasks.delete(ns, id).catch(() => {});
+        throw error;
+      }
+      left = true;
+      stdio.release();
       return 0;
     }
     // Asked before the start, so that even the shortest life is seen.
@@ -61,7 +73,7 @@ async function runTask(
     await tasks.delete(ns, id);
     return exitStatus;
   } finally {
-    if (!detach) await stdio.finish();
+    if (!left) await stdio.finish();
   }
 }
 
@@ -138,6 +150,7 @@ export const exec: Command = {
     },
     { name: "exec-id", kind: "string", about: "exec specific id for the process" },
     { name: "fifo-dir", kind: "string", about: "directory used for storing IO FIFOs" },
+    { name: "log-uri", kind: "string", about: "log uri for custom shim logging" },
     { name: "user", kind: "string", about: "user id or name" },
   ],
   async run({ services: connect, ns, flags, args: [id, ...words] }) {
@@ -168,13 +181,16 @@ export const exec: Command = {
       ...(flags.string("cwd") === "" ? {} : { cwd: flags.string("cwd") }),
     };
     const detach = flags.boolean("detach");
-    const stdio = detach
-      ? ProcessIO.none(terminal)
-      : ProcessIO.attach(execId, { terminal, directory: flags.string("fifo-dir") });
+    const log = flags.string("log-uri");
+    const stdio =
+      detach || log !== ""
+        ? ProcessIO.none(terminal)
+        : ProcessIO.attach(execId, { terminal, directory: flags.string("fifo-dir") });
     try {
       await tasks.exec(ns, id, {
         execId,
         ...stdio.io,
+        ...(log === "" ? {} : { stdout: log, stderr: log }),
         spec: {
           typeUrl: "types.containerd.io/opencontainers/runtime-spec/1/Process",
           value: new TextEncoder().encode(JSON.stringify(spec)),

@@ -2,6 +2,7 @@ import type { Mount, SnapshotInfo } from "../../../wire/containerd/services.ts";
 import { type Command, type Group, type Invocation, SNAPSHOTTER, UsageError } from "../command.ts";
 import { binarySize, json, labelArgs, labelsText } from "../format.ts";
 import { NARROW, table } from "../table.ts";
+import { diff, unpack } from "./snapshot-diff.ts";
 
 const snapshotter = async ({ services, flags }: Pick<Invocation, "services" | "flags">) =>
   (await services()).snapshots.snapshotter(flags.string("snapshotter"));
@@ -189,6 +190,7 @@ export const snapshots: Group = {
   flags: [SNAPSHOTTER],
   commands: [
     commit,
+    diff,
     info,
     list,
     mounts,
@@ -196,6 +198,7 @@ export const snapshots: Group = {
     remove,
     label,
     tree,
+    unpack,
     usage,
     making("view", "create a read-only snapshot from a committed snapshot"),
   ],

@@ -3,6 +3,10 @@ import { ServiceError } from "../../../wire/containerd/services.ts";
 import { type Command, type Group, QUIET, UsageError } from "../command.ts";
 import { parseSignal } from "../signal.ts";
 import { NARROW, table, WIDE } from "../table.ts";
+import { removeFifos } from "../task-io.ts";
+import { attach } from "./attach.ts";
+import { checkpoint } from "./checkpoint.ts";
+import { metrics } from "./metrics.ts";
 import { exec, start } from "./run.ts";
 
 /** Set by ctr and nerdctl from the image's configuration. */
@@ -90,7 +94,9 @@ const remove: Command = {
           });
           await over;
         }
+        const left = await tasks.get(ns, id);
         const { exitStatus } = await tasks.delete(ns, id);
+        removeFifos(left);
         if (exitStatus !== 0) log("warning", `task ${id} exit with non-zero exit code ${exitStatus}`);
       } catch (error) {
         failed ??= error as Error;
@@ -152,5 +158,5 @@ const resume: Command = {
 
 export const tasks: Group = {
   about: "manage tasks",
-  commands: [remove, exec, list, kill, pause, ps, resume, start],
+  commands: [attach, checkpoint, remove, exec, list, kill, metrics, pause, ps, resume, start],
 };

@@ -1,9 +1,9 @@
-// The mounts that containerd hands over with Create: performed at <bundle>/rootfs, and taken away at the end.
+// The mounts that a snapshotter hands out (and containerd with a task's Create): performed at a directory, and taken away again.
 import { isErrno } from "../../../ffi/errno.ts";
 import { cstr, syscall } from "../../../ffi/libc.ts";
 import { mountArguments } from "../../../ffi/mount-flags.ts";
 import { makeDirectories } from "../../../ffi/path.ts";
-import type { Mount } from "../../wire/containerd/services.ts";
+import type { Mount } from "./services.ts";
 
 const MS_REMOUNT = 32;
 const MS_BIND = 4096;
@@ -42,8 +42,8 @@ export function shortened(data: string): { directory: string; data: string } | u
   return { directory, data: parts.with(at, `lowerdir=${relative.join(":")}`).join(",") };
 }
 
-function mountOne({ type, source, target = "", options }: Mount, rootfs: string): void {
-  const where = target ? `${rootfs}/${target}` : rootfs;
+function mountOne({ type, source, target = "", options }: Mount, directory: string): void {
+  const where = target ? `${directory}/${target}` : directory;
   const { flags, data } = mountArguments(options);
   if (data.length < PAGE) mount(source, where, type, flags, data);
   else {
@@ -63,27 +63,27 @@ function mountOne({ type, source, target = "", options }: Mount, rootfs: string)
 }
 
 /** Performs the mounts in order; on an error takes back those already done. */
-export function mountRootfs(mounts: readonly Mount[], rootfs: string): void {
+export function performMounts(mounts: readonly Mount[], directory: string): void {
   if (mounts.length === 0) return;
-  makeDirectories(rootfs, 0o711);
+  makeDirectories(directory, 0o711);
   try {
-    for (const each of mounts) mountOne(each, rootfs);
+    for (const each of mounts) mountOne(each, directory);
   } catch (error) {
-    unmountRootfs(rootfs);
+    undoMounts(directory);
     throw error;
   }
 }
 
-/** Takes away every mount at `rootfs`. No error when there is none, or no such directory. */
-export function unmountRootfs(rootfs: string): void {
+/** Takes away every mount at `directory`. No error when there is none, or no such directory. */
+export function undoMounts(directory: string): void {
   for (;;) {
     try {
-      syscall("umount2", rootfs, cstr(rootfs), UMOUNT_NOFOLLOW);
+      syscall("umount2", directory, cstr(directory), UMOUNT_NOFOLLOW);
     } catch (error) {
       if (isErrno(error, "EINVAL", "ENOENT")) return;
       if (!isErrno(error, "EBUSY")) throw error;
       // Somebody looks into it; it goes when they leave.
-      syscall("umount2", rootfs, cstr(rootfs), UMOUNT_NOFOLLOW | MNT_DETACH);
+      syscall("umount2", directory, cstr(directory), UMOUNT_NOFOLLOW | MNT_DETACH);
     }
   }
 }
