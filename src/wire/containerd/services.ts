@@ -101,6 +101,8 @@ export interface ContentWriter {
   /** Where the bytes lie while they come in, when this process may read them there. */
   readonly file?: string;
   status(): IngestStatus;
+  /** Of what is written so far. */
+  digest(): string;
   /** Appends. Backpressure: await it. */
   write(chunk: Uint8Array): Promise<void>;
   /** Throws away what was written. */

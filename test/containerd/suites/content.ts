@@ -53,6 +53,7 @@ export function contentSuite(how: string, open: Open): void {
       expect(await content.statuses("other")).toEqual([]);
       const second = await content.writer("moby", "resumed", { total: 10, expected });
       expect(second.status().offset).toBe(4);
+      expect(second.digest()).toBe(digestOf("0123"));
       await second.write(whole.subarray(4));
       expect(await second.commit(10, expected)).toEqual({ digest: expected });
       expect(await readAll(content.read("moby", expected))).toBe("0123456789");

@@ -97,6 +97,10 @@ export class DiskWriter implements ContentWriter {
     };
   }
 
+  digest(): string {
+    return `${this.#algorithm}:${this.#hash.copy().digest("hex")}`;
+  }
+
   async write(chunk: Uint8Array): Promise<void> {
     this.#must();
     try {
@@ -140,7 +144,7 @@ export class DiskWriter implements ContentWriter {
     if (size > 0 && size !== this.#offset) {
       throw precondition(`${JSON.stringify(ref)} failed size validation: ${this.#offset} != ${size}`);
     }
-    const digest = `${this.#algorithm}:${this.#hash.copy().digest("hex")}`;
+    const digest = this.digest();
     const wanted = expected || this.ingest.status.expected;
     if (wanted !== "" && wanted !== digest) {
       // Its bytes are wrong for good; resuming them could never succeed.

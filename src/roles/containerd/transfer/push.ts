@@ -1,7 +1,12 @@
 // One push: image record → everything below it → the registry: blobs first, then manifests from the leaves up.
 import { layerCompression } from "../../../spec/oci/image.ts";
 import { labelPaths, sourceLabel } from "../../../wire/containerd/labels.ts";
-import type { Descriptor, PushRequest, TransferProgress } from "../../../wire/containerd/services.ts";
+import {
+  type Descriptor,
+  type PushRequest,
+  ServiceError,
+  type TransferProgress,
+} from "../../../wire/containerd/services.ts";
 import type { ConnectionOptions } from "../../../wire/distribution/connection.ts";
 import { readHosts } from "../../../wire/distribution/hosts.ts";
 import type { Pusher } from "../../../wire/distribution/pusher.ts";

@@ -29,6 +29,7 @@ type Request = MessageInitShape<typeof WriteContentRequestSchema>;
 class RemoteWriter implements ContentWriter {
   #status: IngestStatus;
   #offset: number;
+  #digest: string;
   #done = false;
 
   private constructor(
@@ -38,6 +39,7 @@ class RemoteWriter implements ContentWriter {
     private readonly expected: string,
   ) {
     this.#offset = Number(first.offset);
+    this.#digest = first.digest;
     this.#status = this.#read(first);
   }
 
@@ -79,6 +81,7 @@ class RemoteWriter implements ContentWriter {
       if (!answer) throw new ServiceError("Unavailable", `ingest ${this.ref}: the server ended the call`);
       this.#status = this.#read(answer);
       this.#offset = this.#status.offset;
+      this.#digest = answer.digest;
       return answer;
     } catch (error) {
       // The server has left the ingest to be resumed, or thrown it away; this stream is over either way.
@@ -89,6 +92,10 @@ class RemoteWriter implements ContentWriter {
 
   status(): IngestStatus {
     return { ...this.#status, offset: this.#offset };
+  }
+
+  digest(): string {
+    return this.#digest;
   }
 
   async write(chunk: Uint8Array): Promise<void> {

@@ -9,7 +9,7 @@ import { serveOn } from "./service.ts";
 /** Blobs a List answer; containerd sends batches of a hundred. */
 const BATCH = 100;
 
-function progress(writer: ContentWriter, action: WriteAction, digest = "") {
+function progress(writer: ContentWriter, action: WriteAction, digest = writer.digest()) {
   const { startedAt, updatedAt, offset, total } = writer.status();
   return {
     action,
