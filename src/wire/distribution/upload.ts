@@ -22,6 +22,18 @@ const NOT_WHOLE: ReadonlySet<number> = new Set([405, 411, 413, 415, 501]);
 
 const octets = "application/octet-stream";
 
+/** How long the registry's answer is waited for after an abort. */
+const GRACE_MS = 2000;
+
+/** A signal that aborts that much later. */
+function after(signal: AbortSignal, ms: number): AbortSignal {
+  const late = new AbortController();
+  const soon = () => void setTimeout(() => late.abort(signal.reason), ms).unref();
+  if (signal.aborted) soon();
+  else signal.addEventListener("abort", soon, { once: true });
+  return late.signal;
+}
+
 export class Upload {
   /** Where the registry wants the bytes; it moves with every answer. */
   #location = "";
@@ -41,13 +53,16 @@ export class Upload {
 
   /** Throws ServiceError. An upload that fails or is aborted is taken back. */
   async run(from: readonly string[], signal?: AbortSignal): Promise<Uploaded> {
+    // Who gives up while the registry begins an upload must learn its name to take it back.
+    const patient = signal && after(signal, GRACE_MS);
     for (const repository of from) {
-      if (await this.#open(signal, repository)) return { how: "mounted", from: repository };
+      if (await this.#open(patient, repository)) return { how: "mounted", from: repository };
       // The registry has begun an upload in place of the mount: only the last one is used.
       if (repository !== from.at(-1)) await this.#cancel();
     }
-    if (this.#location === "") await this.#open(signal);
+    if (this.#location === "") await this.#open(patient);
     try {
+      signal?.throwIfAborted();
       await this.#send(signal);
     } catch (error) {
       await this.#cancel();
