@@ -67,7 +67,8 @@ async function daemon(flags: Flags): Promise<number> {
   } finally {
     await containerd.close();
   }
-  return 0;
+  // Whatever still waits for a shim that does not answer must not keep us.
+  process.exit(0);
 }
 
 async function publish(flags: Flags): Promise<number> {

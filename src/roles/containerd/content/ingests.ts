@@ -181,7 +181,8 @@ export class Ingests {
       if (this.#locks.has(directory)) continue;
       const ingest = this.#load(directory);
       if (ingest && leased.has(`${ingest.ns}/${ingest.ref}`)) continue;
-      const last = ingest ? this.#shown(ingest).updatedAt.getTime() : 0;
+      // Without its data it was committed, and its process killed before it could take the rest away.
+      const last = ingest && existsSync(ingest.data) ? this.#shown(ingest).updatedAt.getTime() : 0;
       if (last <= before) rmSync(directory, { recursive: true, force: true });
       else oldest = Math.min(oldest ?? last, last);
     }

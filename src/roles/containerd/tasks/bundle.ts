@@ -95,8 +95,21 @@ export class Bundle {
     return join(this.path, "log");
   }
 
-  save(bootstrap: Bootstrap, runtime: string): void {
+  /** Before a shim is started: whose `delete` to call when nobody lives to see its answer. */
+  intend(runtime: string): void {
     writeAtomic(join(this.path, "shim-runtime"), runtime, { durable: false });
+  }
+
+  /** What `intend` wrote; undefined when no shim was ever started. */
+  intended(): string | undefined {
+    try {
+      return readFileSync(join(this.path, "shim-runtime"), "utf8");
+    } catch {
+      return undefined;
+    }
+  }
+
+  save(bootstrap: Bootstrap): void {
     writeAtomic(join(this.path, "address"), bootstrap.address, { durable: false });
     writeAtomic(join(this.path, "bootstrap.json"), JSON.stringify(bootstrap), { durable: false });
   }
@@ -105,8 +118,10 @@ export class Bundle {
   saved(): { bootstrap: Bootstrap; runtime: string } | undefined {
     try {
       const bootstrap = JSON.parse(readFileSync(join(this.path, "bootstrap.json"), "utf8")) as Bootstrap;
-      const runtime = readFileSync(join(this.path, "shim-runtime"), "utf8");
-      return typeof bootstrap.address === "string" ? { bootstrap, runtime } : undefined;
+      const runtime = this.intended();
+      return runtime !== undefined && typeof bootstrap.address === "string"
+        ? { bootstrap, runtime }
+        : undefined;
     } catch {
       return undefined;
     }

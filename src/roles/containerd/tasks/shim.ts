@@ -70,9 +70,10 @@ export class Shim {
   ): Promise<Shim> {
     const shimLog = new ShimLog(bundle.logPath);
     try {
+      bundle.intend(runtime);
       const output = await action("start", namespace, id, runtime, bundle, around, options);
       const bootstrap = parseBootstrap(new TextDecoder().decode(output));
-      bundle.save(bootstrap, runtime);
+      bundle.save(bootstrap);
       const client = await TtrpcClient.connect(bootstrap.address);
       return new Shim(namespace, id, runtime, bundle, bootstrap, client, shimLog);
     } catch (error) {

@@ -20,11 +20,12 @@ import type { TtrpcServer } from "../../../wire/ttrpc/server.ts";
 import { alreadyExists, notFound } from "../errors.ts";
 import { matcher } from "../filters/match.ts";
 import { checkIdentifier } from "../identifiers.ts";
-import { Bundle, leftBundles, taskDirectory } from "./bundle.ts";
+import { Bundle, taskDirectory } from "./bundle.ts";
 import { Buried } from "./buried.ts";
 import { exitOf, processOf, publishEnd, unknownProcess } from "./convert.ts";
 import { serveEvents } from "./event-socket.ts";
 import { passed } from "./failure.ts";
+import { restoreTasks } from "./restore.ts";
 import { DEFAULT_RUNTIME } from "./runtime.ts";
 import { deleteDead, QUICK, Shim, type ShimSurroundings } from "./shim.ts";
 
@@ -68,13 +69,22 @@ class ShimTasks implements LocalTasks {
   #creating = new Set<string>();
   #around: ShimSurroundings;
   #server: TtrpcServer;
+  /** Creations; the end waits for them, for what they make must be let go. */
+  #underWay = new Set<Promise<unknown>>();
   #closed = false;
 
   constructor(private readonly options: TasksOptions) {
     const { address, ttrpcAddress = `${address}.ttrpc`, events } = options;
     this.#around = { address, ttrpcAddress };
     this.#server = serveEvents(ttrpcAddress, events);
-    this.ready = this.#restore();
+    this.ready = restoreTasks({
+      state: options.state,
+      around: this.#around,
+      bundle: (namespace, id, path) => this.#bundle(namespace, id, path),
+      register: (shim) => void this.#register(shim),
+      bury: (namespace, id, runtime, bundle) => this.#bury(namespace, id, runtime, bundle),
+      remember: (namespace, id, exit) => this.#buried.add(namespace, id, exit),
+    });
     this.ready.catch((error) => log("error", "looking for shims failed", { error }));
   }
 
@@ -136,49 +146,17 @@ class ShimTasks implements LocalTasks {
     return exit;
   }
 
-  async #restore(): Promise<void> {
-    await Promise.all(
-      leftBundles(this.options.state).map(async ([namespace, id, path]) => {
-        const bundle = this.#bundle(namespace, id, path);
-        try {
-          await this.#restoreOne(namespace, id, bundle);
-        } catch (error) {
-          log("error", "a task could not be restored", { namespace, id, error });
-        }
-      }),
-    );
+  create(namespace: string, request: CreateTask): Promise<{ containerId: string; pid: number }> {
+    const made = this.#create(namespace, request);
+    this.#underWay.add(made);
+    const over = () => void this.#underWay.delete(made);
+    made.then(over, over);
+    return made;
   }
 
-  async #restoreOne(namespace: string, id: string, bundle: Bundle): Promise<void> {
-    const saved = bundle.saved();
-    if (!saved) {
-      // Its creation was cut short before a shim answered.
-      bundle.remove();
-      return;
-    }
-    let shim: Shim;
-    try {
-      shim = await Shim.find(namespace, id, bundle);
-    } catch (error) {
-      log("info", "cleaning up after a dead shim", { namespace, id, error });
-      this.#buried.add(namespace, id, await this.#bury(namespace, id, saved.runtime, bundle));
-      return;
-    }
-    // A shim that created nothing is the rest of a creation that was cut short.
-    const state = await shim.task.state({ id }, { timeout: QUICK }).catch((error: unknown) => {
-      if (error instanceof ServiceError && error.code === "NotFound") return undefined;
-      throw error;
-    });
-    if (!state) {
-      await shim.shutdown();
-      await this.#bury(namespace, id, saved.runtime, bundle);
-      return;
-    }
-    this.#register(shim);
-  }
-
-  async create(namespace: string, request: CreateTask): Promise<{ containerId: string; pid: number }> {
+  async #create(namespace: string, request: CreateTask): Promise<{ containerId: string; pid: number }> {
     await this.ready;
+    if (this.#closed) throw new ServiceError("Unavailable", "containerd is shutting down");
     const { containerId: id, stdin, stdout, stderr, terminal } = request;
     checkIdentifier(id);
     const key = this.#key(namespace, id);
@@ -410,6 +388,12 @@ class ShimTasks implements LocalTasks {
   async close(): Promise<void> {
     this.#closed = true;
     await this.ready.catch(() => {});
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    await Promise.race([
+      Promise.allSettled(this.#underWay),
+      new Promise((resolve) => (timer = setTimeout(resolve, QUICK))),
+    ]);
+    clearTimeout(timer);
     this.#server.close();
     await Promise.all([...this.#tasks.values()].map(({ shim }) => shim.letGo()));
     this.#tasks.clear();
