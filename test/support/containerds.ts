@@ -47,19 +47,28 @@ export interface ContainerdOptions {
   behind?: string[];
   /** containerd's namespace for `ctr`. */
   namespace?: string;
+  /** More lines for the real one's configuration file. */
+  config?: string;
 }
 
 /** Starts one on private directories. Throws with its log when it does not come up. */
 export async function startContainerd(
   whose: Whose,
-  { netns = hostNetwork, shims = "ours", behind = [], namespace = "test" }: ContainerdOptions = {},
+  {
+    netns = hostNetwork,
+    shims = "ours",
+    behind = [],
+    namespace = "test",
+    config: more = "",
+  }: ContainerdOptions = {},
 ): Promise<TestContainerd> {
   const dir = mkdtempSync(join(tmpdir(), "bunker-ctrd-"));
   const bin = linkRoles();
   const [root, state, address] = [join(dir, "root"), join(dir, "state"), join(dir, "c.sock")];
   const logFile = join(dir, "log");
   const config = join(dir, "config.toml");
-  if (whose === "real") writeFileSync(config, `version = 2\ndisabled_plugins = [${DISABLED.join(", ")}]\n`);
+  if (whose === "real")
+    writeFileSync(config, `version = 2\ndisabled_plugins = [${DISABLED.join(", ")}]\n${more}`);
   const program = whose === "ours" ? [join(bin, "containerd")] : [realContainerd!, "--config", config];
   const env = plainEnvironment({ PATH: shims === "ours" ? `${bin}:${SYSTEM_PATH}` : SYSTEM_PATH });
   let child: Bun.Subprocess | undefined;

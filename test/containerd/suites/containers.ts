@@ -75,8 +75,9 @@ export function containersSuite(how: string, open: Open): void {
       await bad({ ...record("x"), id: "a/b" });
       await bad({ ...record("x"), id: "" });
       await bad({ ...record("x"), runtime: { name: "" } });
-      await bad({ ...record("x"), spec: { typeUrl: "", value: new Uint8Array() } });
       await bad({ ...record("x"), snapshotter: "" });
+      // The real one does not look into it.
+      if (!on.real) await bad({ ...record("x"), spec: { typeUrl: "", value: new Uint8Array() } });
       expect(await containers.list("bad")).toEqual([]);
     });
 

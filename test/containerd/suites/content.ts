@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { bytesOf, digestOf, type Ground, type Open, put, readAll, refusal } from "./ground.ts";
+import { bytesOf, claim, digestOf, type Ground, type Open, put, readAll, refusal } from "./ground.ts";
 
 export function contentSuite(how: string, open: Open): void {
   describe(`content, ${how}`, () => {
@@ -28,10 +28,13 @@ export function contentSuite(how: string, open: Open): void {
         "labels.containerd.io/gc.root",
       ]);
       expect((await content.info("moby", digest)).labels).toEqual({ "containerd.io/gc.root": "now" });
-      expect((await content.list("moby", ["size==11"])).map((one) => one.digest)).toEqual([digest]);
-      expect(await content.list("moby", ["size==12"])).toEqual([]);
+      const found = (filter: string) =>
+        content.list("moby", [filter]).then((all) => all.map((one) => one.digest));
+      expect(await found(`digest==${JSON.stringify(digest)}`)).toEqual([digest]);
+      expect(await found(`digest==${JSON.stringify(digestOf("other"))}`)).toEqual([]);
+      if (!on.real) expect(await found("size==11")).toEqual([digest]);
       await content.delete("moby", digest);
-      expect(existsSync(blob(digest))).toBe(false);
+      if (!on.real) expect(existsSync(blob(digest))).toBe(false);
       await refusal(content.info("moby", digest), "NotFound");
       await refusal(readAll(content.read("moby", digest)), "NotFound");
       await refusal(content.delete("moby", digest), "NotFound");
@@ -45,8 +48,9 @@ export function contentSuite(how: string, open: Open): void {
       expect(first.status()).toMatchObject({ ref: "resumed", offset: 0, total: 10 });
       await first.write(whole.subarray(0, 4));
       const error = await refusal(content.writer("moby", "resumed"), "Unavailable");
-      expect(error.message).toContain("ref moby/resumed locked");
-      await refusal(content.abort("moby", "resumed"), "Unavailable");
+      expect(error.message).toMatch(/ref moby\/(1\/)?resumed locked/);
+      // The real one would pull it from under the writer.
+      if (!on.real) await refusal(content.abort("moby", "resumed"), "Unavailable");
       await first.close();
       expect(await content.status("moby", "resumed")).toMatchObject({ offset: 4, total: 10 });
       expect((await content.statuses("moby", ["ref==resumed"])).length).toBe(1);
@@ -87,8 +91,10 @@ export function contentSuite(how: string, open: Open): void {
       const error = await refusal(forged.commit(0, expected), "FailedPrecondition");
       expect(error.message).toContain(`unexpected commit digest ${digestOf("something else")}`);
       await forged.close();
-      await refusal(content.status("moby", "forged"), "NotFound");
       await refusal(content.info("moby", digestOf("something else")), "NotFound");
+      // The real one keeps bytes that no resumption could mend.
+      if (on.real) return;
+      await refusal(content.status("moby", "forged"), "NotFound");
       expect(readdirSync(join(store(), "ingest"))).toEqual([]);
     });
 
@@ -111,12 +117,13 @@ export function contentSuite(how: string, open: Open): void {
       const digest = await put(on.services, "one", "shared bytes", { mine: "1" });
       await refusal(content.info("two", digest), "NotFound");
       await refusal(readAll(content.read("two", digest)), "NotFound");
-      await refusal(content.writer("two", "x", { expected: digest }), "AlreadyExists");
+      await claim(content, "two", digest);
       expect((await content.info("two", digest)).labels).toEqual({});
       await content.delete("one", digest);
       expect(await readAll(content.read("two", digest))).toBe("shared bytes");
       await content.delete("two", digest);
-      expect(existsSync(blob(digest))).toBe(false);
+      // The real one leaves the file to its collector.
+      if (!on.real) expect(existsSync(blob(digest))).toBe(false);
     });
 
     test("megabytes pass through in order", async () => {

@@ -18,7 +18,7 @@ export function eventsSuite(how: string, open: Open): void {
     test("every change is told, in order, with containerd's topics and types", async () => {
       const { namespaces, images, containers, leases } = on.services;
       const snapshots = on.services.snapshots.snapshotter("overlayfs");
-      const seen = watch(on.services);
+      const seen = await watch(on.services);
       await namespaces.create({ name: "ev", labels: { a: "b" } });
       const target = { mediaType: "m", digest: digestOf("x"), size: 1 };
       await images.create("ev", { name: "i", labels: {}, target });
@@ -51,7 +51,7 @@ export function eventsSuite(how: string, open: Open): void {
       expect(fromBinary(SnapshotCommitSchema, events[4]!.event.value)).toMatchObject({
         key: "k",
         name: "n",
-        snapshotter: "overlayfs",
+        ...(on.real ? {} : { snapshotter: "overlayfs" }),
       });
       expect(fromBinary(ContainerCreateSchema, events[5]!.event.value)).toMatchObject({
         id: "c",
@@ -62,7 +62,10 @@ export function eventsSuite(how: string, open: Open): void {
 
     test("a refused change is not told, and filters choose by topic, namespace and the event's own fields", async () => {
       const { namespaces, events } = on.services;
-      const mine = watch(on.services, ["namespace==fx,topic==/namespaces/create", "event.name==marked"]);
+      const mine = await watch(on.services, [
+        'namespace==fx,topic=="/namespaces/create"',
+        "event.name==marked",
+      ]);
       await namespaces.create({ name: "other", labels: {} });
       await refusal(namespaces.create({ name: "other", labels: {} }), "AlreadyExists");
       await namespaces.create({ name: "marked", labels: {} });
@@ -71,12 +74,12 @@ export function eventsSuite(how: string, open: Open): void {
       expect([one!.namespace, two!.namespace]).toEqual(["marked", "fx"]);
       await mine.end();
       const bad = events.subscribe(["=="], new AbortController().signal);
-      await refusal(bad[Symbol.asyncIterator]().next(), "InvalidArgument");
+      await refusal(bad[Symbol.asyncIterator]().next(), on.real ? "Unknown" : "InvalidArgument");
     });
 
     test("published and forwarded events reach subscribers as they were", async () => {
       const { events } = on.services;
-      const seen = watch(on.services, ["topic~=|^/tasks/|"]);
+      const seen = await watch(on.services, ["topic~=|^/tasks/|"]);
       const event = { typeUrl: "containerd.events.TaskExit", value: bytesOf("\x0a\x01c") };
       await events.publish("moby", "/tasks/exit", event);
       const timestamp = new Date("2020-01-02T03:04:05.678Z");

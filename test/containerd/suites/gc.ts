@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { bytesOf, digestOf, type Ground, type Open, put, refusal } from "./ground.ts";
+import { bytesOf, claim, digestOf, type Ground, type Open, put } from "./ground.ts";
 
 export function gcSuite(how: string, open: Open): void {
   describe(`garbage collection, ${how}`, () => {
@@ -71,7 +71,7 @@ export function gcSuite(how: string, open: Open): void {
       const digest = await put(on.services, "n1", "both");
       const target = { mediaType: "m", digest, size: 4 };
       await images.create("n1", { name: "i", labels: {}, target });
-      await refusal(content.writer("n2", "r", { expected: digest }), "AlreadyExists");
+      await claim(content, "n2", digest);
       const { id } = await leases.create("n2", "");
       await leases.delete("n2", id, { sync: true });
       expect(await content.list("n2")).toEqual([]);

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openContainerd } from "../../../src/roles/containerd/services.ts";
+import { createTransfer } from "../../../src/roles/containerd/transfer/index.ts";
 import { connect } from "../../../src/wire/containerd/client/connect.ts";
 import {
   type Envelope,
@@ -11,8 +12,12 @@ import {
   type Services,
 } from "../../../src/wire/containerd/services.ts";
 
+import { startContainerd } from "../../support/containerds.ts";
+
 export interface Ground {
   services: Services;
+  /** Debian's: where it is known to differ, and what is on its disk, is its own affair. */
+  real?: true;
   root: string;
   close(): Promise<void>;
 }
@@ -49,6 +54,25 @@ export async function openRemote(): Promise<Ground> {
       await client.close();
       await opened.close();
       rmSync(base, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Debian's containerd through our client. */
+export async function openReal(): Promise<Ground> {
+  // Its collector would take what a test has not named yet.
+  const config =
+    '[plugins."io.containerd.gc.v1.scheduler"]\nstartup_delay = "1h"\nmutation_threshold = 1000000\n';
+  const daemon = await startContainerd("real", { config });
+  const client = await connect(daemon.address);
+  return {
+    real: true,
+    // 1.6 has no transfer service: ours works over the others, as for the engine and ctr.
+    services: { ...client.services, transfer: createTransfer(client.services) },
+    root: daemon.root,
+    async close() {
+      await client.close();
+      await daemon[Symbol.asyncDispose]();
     },
   };
 }
@@ -91,17 +115,29 @@ export async function readAll(chunks: AsyncIterable<Uint8Array>): Promise<string
   return Buffer.concat(parts).toString();
 }
 
-/** Collects events until as many came as are waited for. */
-export function watch({ events }: Pick<Services, "events">, filters: string[] = []) {
+const PING = "/suite/ping";
+
+/** Collects events until as many came as are waited for. Resolves when the subscription is in force. */
+export async function watch({ events }: Pick<Services, "events">, filters: string[] = []) {
   const abort = new AbortController();
-  const stream = events.subscribe(filters, abort.signal)[Symbol.asyncIterator]();
+  const asked = filters.length === 0 ? [] : [...filters, `topic==${JSON.stringify(PING)}`];
+  const stream = events.subscribe(asked, abort.signal)[Symbol.asyncIterator]();
+  const event = { typeUrl: "containerd.events.NamespaceCreate", value: new Uint8Array() };
+  let heard = false;
+  const first = stream.next().then(() => {
+    heard = true;
+  });
+  while (!heard) {
+    await events.publish("ping", PING, event);
+    await Promise.race([first, Bun.sleep(10)]);
+  }
   return {
     async take(count: number): Promise<Envelope[]> {
       const taken: Envelope[] = [];
       while (taken.length < count) {
         const next = await stream.next();
         if (next.done) break;
-        taken.push(next.value);
+        if (next.value.topic !== PING) taken.push(next.value);
       }
       return taken;
     },
@@ -110,4 +146,15 @@ export function watch({ events }: Pick<Services, "events">, filters: string[] = 
       await stream.next();
     },
   };
+}
+
+/** Makes a blob that another namespace has one of `ns` too, without sending it. */
+export async function claim(content: Services["content"], ns: string, digest: string): Promise<void> {
+  try {
+    // containerd 1.6 hands out a writer that has only to be committed; others say at once that it is there.
+    const writer = await content.writer(ns, `claim-${digest}`, { expected: digest });
+    await writer.commit(0, digest);
+  } catch (error) {
+    if (!(error instanceof ServiceError && error.code === "AlreadyExists")) throw error;
+  }
 }

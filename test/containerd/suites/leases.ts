@@ -75,10 +75,11 @@ export function leasesSuite(how: string, open: Open): void {
     test("keep an ingest's blob when it is committed", async () => {
       const { leases, content } = on.services;
       await leases.create("i", "holder");
-      const writer = await content.writer("i", "ref");
-      await leases.addResource("i", "holder", { id: "ref", type: "ingests" });
-      await writer.write(bytesOf("bytes"));
-      await writer.commit(5, undefined);
+      await withLease("holder", async () => {
+        const writer = await content.writer("i", "ref");
+        await writer.write(bytesOf("bytes"));
+        await writer.commit(5, undefined);
+      });
       expect(await leases.listResources("i", "holder")).toEqual([{ id: digestOf("bytes"), type: "content" }]);
     });
 
@@ -91,6 +92,8 @@ export function leasesSuite(how: string, open: Open): void {
       await collected("e");
       expect(await content.list("e")).toEqual([]);
       expect(await leases.list("e")).toEqual([]);
+      // Where the real one takes a lease that never ends.
+      if (on.real) return;
       await refusal(leases.create("e", "bad", { "containerd.io/gc.expire": "soon" }), "InvalidArgument");
     });
   });

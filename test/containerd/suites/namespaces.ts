@@ -25,14 +25,18 @@ export function namespacesSuite(how: string, open: Open): void {
     test("labels are replaced one by one or all together; an empty value takes one away", async () => {
       const { namespaces } = on.services;
       await namespaces.create({ name: "labels", labels: { keep: "1", drop: "2" } });
-      const one = await namespaces.update({ name: "labels", labels: { drop: "", add: "3" } }, [
-        "labels.drop",
-        "labels.add",
-      ]);
-      expect(one.labels).toEqual({ keep: "1", add: "3" });
-      expect((await namespaces.update({ name: "labels", labels: { only: "4" } })).labels).toEqual({
-        only: "4",
-      });
+      const labelled = async (...update: Parameters<typeof namespaces.update>) => {
+        const { labels } = await namespaces.update(...update);
+        const found = (await namespaces.get("labels")).labels;
+        // 1.6 answers without them.
+        if (!on.real) expect(labels).toEqual(found);
+        return found;
+      };
+      const one = { name: "labels", labels: { drop: "", add: "3" } };
+      expect(await labelled(one, ["labels.drop", "labels.add"])).toEqual({ keep: "1", add: "3" });
+      expect(await labelled({ name: "labels", labels: { only: "4" } })).toEqual({ only: "4" });
+      // The real one makes it, and takes any path.
+      if (on.real) return;
       await refusal(namespaces.update({ name: "nope", labels: {} }), "NotFound");
       await refusal(namespaces.update({ name: "labels", labels: {} }, ["name"]), "InvalidArgument");
     });
