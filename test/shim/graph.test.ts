@@ -39,6 +39,7 @@ test("the shim loads only its own room, the wire and the ground", async () => {
     "package.json",
     "src/self.ts",
     "src/version.ts",
+    "src/wire/containerd/mounting.ts",
     "src/wire/containerd/services.ts",
   ]);
   expect(files.length).toBeLessThan(110);
