@@ -1,6 +1,7 @@
 // A container record with its snapshot, from an image or from a directory: what `create` and `run` share.
 import { create as message, toBinary } from "@bufbuild/protobuf";
 import { chainIds } from "../../spec/oci/image.ts";
+import { parsePlatform } from "../../spec/oci/platform.ts";
 import { withLease } from "../../wire/containerd/lease.ts";
 import type { AnyValue, ContainerRecord, Mount, Services } from "../../wire/containerd/services.ts";
 import { OptionsSchema } from "../../wire/gen/shim/runc_pb.ts";
@@ -67,12 +68,21 @@ export const containerFlags: readonly FlagSpec[] = [
   flag("string", "cgroup", 'cgroup path (To disable use of cgroup, set to "" explicitly)'),
   flag("string", "runc-binary", "specify runc-compatible binary"),
   flag("string", "runc-root", "specify runc-compatible root"),
+  flag("boolean", "runc-systemd-cgroup", "start runc with systemd cgroup manager"),
+  flag("boolean", "no-pivot", "disable use of pivot-root (linux only)"),
+  flag("string", "rootfs-propagation", "set the propagation of the container rootfs"),
+  flag("number", "cpus", "set the CFS cpu quota", { default: "0" }),
+  flag("number", "cpu-shares", "set the cpu shares", { default: "1024" }),
+  flag("strings", "snapshotter-label", "labels added to the new snapshot for this container."),
+  flag("string", "platform", "run image for specific platform"),
 ];
 
 function runtimeOptions(flags: Flags): AnyValue {
   const options = message(OptionsSchema, {
     binaryName: flags.string("runc-binary"),
     root: flags.string("runc-root"),
+    systemdCgroup: flags.boolean("runc-systemd-cgroup"),
+    noPivotRoot: flags.boolean("no-pivot"),
   });
   return { typeUrl: OptionsSchema.typeName, value: toBinary(OptionsSchema, options) };
 }
@@ -121,7 +131,13 @@ export async function createContainer(services: Services, invocation: Invocation
   if (!name) throw new UsageError("image ref must be provided: invalid argument");
   if (!id) throw new UsageError("container id must be provided: invalid argument");
   const image = await services.images.get(ns, name);
-  const { config } = await contentOf(services.content, ns, image.target);
+  const platform = flags.string("platform");
+  const { config } = await contentOf(
+    services.content,
+    ns,
+    image.target,
+    platform === "" ? undefined : parsePlatform(platform),
+  );
   const snapshotterName = flags.string("snapshotter") || "overlayfs";
   const snapshotter = services.snapshots.snapshotter(snapshotterName);
   const top = chainIds(config.rootfs.diff_ids).at(-1) ?? "";
@@ -129,7 +145,12 @@ export async function createContainer(services: Services, invocation: Invocation
   const lease = await services.leases.create(ns, "", { "containerd.io/gc.expire": expires });
   try {
     return await withLease(lease.id, async () => {
-      const mounts: Mount[] = await snapshotter.prepare(ns, id, top);
+      const mounts: Mount[] = await snapshotter.prepare(
+        ns,
+        id,
+        top,
+        labelArgs(flags.strings("snapshotter-label")),
+      );
       try {
         const user = resolveUser(config.config?.User ?? "", mounts);
         const spec = containerSpec({ ns, id, flags, args: words, image: config, user, root: "rootfs" });

@@ -147,6 +147,23 @@ const hostFiles = (): Mount[] =>
     .filter((path) => existsSync(path))
     .map((path) => mount(path, "bind", path, "rbind", "ro"));
 
+/** --cpus is a quota in other words; both at once make no sense. */
+function cpuOf(flags: Flags): { quota?: number; period?: number; shares?: number } {
+  const cpus = flags.number("cpus");
+  const quota = flags.number("cpu-quota");
+  if (cpus > 0 && quota !== -1) throw new UsageError("cpus and quota/period should be used separately");
+  const period = flags.number("cpu-period") || 100_000;
+  const shares = flags.number("cpu-shares");
+  return {
+    ...(cpus > 0
+      ? { quota: Math.round(cpus * 100_000), period: 100_000 }
+      : quota > 0
+        ? { quota, period }
+        : {}),
+    ...(flags.given("cpu-shares") ? { shares } : {}),
+  };
+}
+
 export interface SpecRequest {
   ns: string;
   id: string;
@@ -167,7 +184,8 @@ export function containerSpec({ ns, id, flags, args, image, user, root }: SpecRe
   for (const name of flags.strings("cap-drop")) wanted.delete(name);
   const capabilities = [...wanted];
   const memory = flags.number("memory-limit");
-  const quota = flags.number("cpu-quota");
+  const cpu = cpuOf(flags);
+  const propagation = flags.string("rootfs-propagation");
   const devices = flags.strings("device").map(parseDevice);
   const annotations = labelArgs(flags.strings("annotation"));
   const rule = (major: number, minor?: number): DeviceRule => ({
@@ -212,10 +230,11 @@ export function containerSpec({ ns, id, flags, args, image, user, root }: SpecRe
               })),
             ],
         ...(memory > 0 ? { memory: { limit: memory } } : {}),
-        ...(quota > 0 ? { cpu: { quota, period: flags.number("cpu-period") || 100_000 } } : {}),
+        ...(Object.keys(cpu).length > 0 ? { cpu } : {}),
       },
       cgroupsPath: flags.given("cgroup") ? flags.string("cgroup") : `/${ns}/${id}`,
       namespaces: namespacesOf(flags),
+      ...(propagation === "" ? {} : { rootfsPropagation: propagation }),
       ...(devices.length > 0 ? { devices } : {}),
       ...(privileged ? {} : { maskedPaths: MASKED, readonlyPaths: READONLY }),
     },

@@ -16,7 +16,7 @@ import {
 import { dirname, join } from "node:path";
 import { isErrno } from "../../../../ffi/errno.ts";
 import { mkfifo } from "../../../../ffi/fifo.ts";
-import { writeAtomic } from "../../../store/atomic.ts";
+import { sweepTemporaries, writeAtomic } from "../../../store/atomic.ts";
 
 /** How to reach the shim again after a restart. */
 export interface Bootstrap {
@@ -141,6 +141,7 @@ export class Bundle {
       // Files of the bundle's maker: a rootfs that was not mounted but filled.
     }
     for (const name of FILES) rmSync(join(this.path, name), { recursive: true, force: true });
+    sweepTemporaries(this.path);
     try {
       rmdirSync(this.path);
     } catch (error) {
