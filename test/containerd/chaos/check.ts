@@ -115,6 +115,8 @@ export async function checkAcknowledged(world: World, images: readonly TestImage
   for (const [id, { before, after }] of ledger.containers.unknown()) {
     const there = await orNotFound(services.containers.get(ns, id));
     ledger.containers.settle(id, there && (before ?? after));
+    // So is a creation that stopped between its snapshot, which its lease holds still, and its record.
+    if (!there) await orNotFound(snapshotter.remove(ns, id));
     // A deletion that stopped between its two halves is ended.
     if (there && before && !(await orNotFound(snapshotter.stat(ns, id)))) {
       await services.containers.delete(ns, id);

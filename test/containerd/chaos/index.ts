@@ -153,7 +153,12 @@ export async function chaos({ command, dir, rounds, seed, report }: ChaosOptions
 async function leave(ns: string, { address }: Place, child: Bun.Subprocess): Promise<void> {
   if (child.exitCode === null) {
     const { services, close } = await connect(address);
-    for (const { containerId } of await services.tasks.list(ns)) await endTask({ services, ns }, containerId);
+    // After a failure lanes may be at it as well.
+    await until("the tasks' end", async () => {
+      const left = await services.tasks.list(ns);
+      for (const { containerId } of left) await endTask({ services, ns }, containerId).catch(() => {});
+      return left.length === 0;
+    });
     await close();
     child.kill("SIGTERM");
     const late = setTimeout(() => child.kill("SIGKILL"), NOTICE);
