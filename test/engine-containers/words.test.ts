@@ -1,6 +1,8 @@
 // What people and scripts read: names, states, durations, ports, mounts, refusals.
 import { describe, expect, test } from "bun:test";
+import { buildConfig } from "../../src/roles/engine/config/load.ts";
 import { extraHosts, hostsFile, resolverFile } from "../../src/roles/engine/containers/etc-files.ts";
+import { checkHost } from "../../src/roles/engine/containers/host-defaults.ts";
 import { withImageDefaults } from "../../src/roles/engine/containers/image-defaults.ts";
 import { checkLogOptions, parseSize } from "../../src/roles/engine/containers/log-options.ts";
 import { logTime } from "../../src/roles/engine/containers/logs.ts";
@@ -20,6 +22,35 @@ import { ServiceError } from "../../src/wire/containerd/services.ts";
 
 const config = (value: object) => goJson(containerConfig, value, "ContainerConfig");
 const host = (value: object) => goJson(hostConfig, value, "HostConfig");
+
+test("what cannot be honoured is refused by name", () => {
+  const made: (string | undefined)[] = [];
+  const settle = (value: object) =>
+    settleMounts({
+      config: config({ Volumes: { "/anonymous": {} } }),
+      host: host(value),
+      mountsOf: () => ({}),
+      createVolume: ({ name = "anonymous", driver }) => {
+        made.push(driver);
+        return {
+          name,
+          driver: "local",
+          mountpoint: "/v",
+          createdAt: "",
+          labels: {},
+          options: {},
+          anonymous: false,
+        };
+      },
+    });
+  // Whether such a driver exists is the volume store's to say.
+  settle({ VolumeDriver: "elsewhere", Binds: ["named:/n", "/host:/h"] });
+  expect(made).toEqual(["elsewhere", "elsewhere"]);
+  const settings = buildConfig(new Map(), "");
+  expect(() => checkHost(config({}), host({ StorageOpt: { size: "10G" } }), settings)).toThrow(
+    "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
+  );
+});
 
 test("durations as go-units writes them", () => {
   const second = 1000;

@@ -125,6 +125,9 @@ export function checkHost(config: ContainerConfig, host: HostConfig, engine: Eng
   const security = parseSecurityOptions(host.SecurityOpt, engine);
   if (typeof security.seccomp === "object") parseProfile(security.seccomp.profile);
   portRequests(config, host);
+  if (Object.keys(host.StorageOpt ?? {}).length > 0) {
+    throw badRequest("--storage-opt is supported only for overlay over xfs with 'pquota' mount option");
+  }
   if (host.ShmSize < 0) throw badRequest("SHM size can not be less than 0");
   if (host.OomScoreAdj < -1000 || host.OomScoreAdj > 1000) {
     throw badRequest(`Invalid value ${host.OomScoreAdj}, range for oom score adj is [-1000, 1000]`);

@@ -205,7 +205,11 @@ export function settleMounts(sources: MountSources): Record<string, StoredMount>
       result[mount.Destination] = { ...mount, RW: mount.RW && mode.rw, CopyData: false };
     }
   }
-  for (const spec of host.Binds ?? []) asked.push({ mount: parseBind(spec) });
+  const driver = host.VolumeDriver || "local";
+  for (const spec of host.Binds ?? []) {
+    const mount = parseBind(spec);
+    asked.push({ mount: mount.Type === "volume" ? { ...mount, Driver: driver } : mount });
+  }
   for (const mount of host.Mounts ?? []) {
     asked.push({
       mount: fromMount(mount),
@@ -232,7 +236,7 @@ export function settleMounts(sources: MountSources): Record<string, StoredMount>
     const clean = checkTarget(target, "volume");
     if (destinations.has(clean) || result[clean]) continue;
     asked.push({
-      mount: { ...blank(), Type: "volume", Destination: clean, Driver: "local", CopyData: true },
+      mount: { ...blank(), Type: "volume", Destination: clean, Driver: driver, CopyData: true },
     });
   }
   for (const { mount, labels, options } of asked) {

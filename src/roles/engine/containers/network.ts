@@ -13,6 +13,7 @@ import type { Room } from "./room.ts";
 export function networkNames(container: Container): string[] {
   const mode = container.host.NetworkMode;
   if (mode === "host" || mode === "none" || mode.startsWith("container:")) return [];
+  if (container.record.Config.NetworkDisabled) return [];
   const names = Object.keys(container.record.Networks);
   const first = container.record.Networks[mode] ? [mode] : [];
   return [...first, ...names.filter((name) => name !== mode)];
