@@ -18,6 +18,7 @@ const NEEDED: Readonly<Record<string, string>> = {
   "/usr/sbin/dockerd": "docker.io",
   "/usr/bin/podman": "podman",
   "/usr/bin/conmon": "conmon",
+  "/usr/sbin/criu": "criu",
   "/usr/bin/docker-registry": "docker-registry",
   "/usr/bin/skopeo": "skopeo",
   "/usr/bin/umoci": "umoci",

@@ -178,9 +178,6 @@ describe("words", () => {
     const none = await ground.runc(["nonsense"]);
     expect(none.code).toBe(3);
     expect(none.err).toContain("No help topic for 'nonsense'");
-    const checkpoint = await ground.runc(["checkpoint", "--image-path", "x", "c1"]);
-    expect(checkpoint).toMatchObject({ code: 1, out: "" });
-    expect(checkpoint.err).toContain("checkpoint is not supported");
     expect((await ground.runc(["--log-format", "xml", "list"])).err).toContain("invalid log-format: xml");
     expect((await ground.runc(["--log-format", "json", "state", "nope"])).err).toMatch(
       /^\{"level":"error","msg":"container does not exist","time":"[^"]+"\}\n$/,

@@ -38,7 +38,7 @@ const globals = {
   criu: {
     names: ["criu"],
     kind: "text",
-    about: "not used: checkpoint and restore are not supported yet",
+    about: "path to the criu binary used for checkpoint and restore",
     fallback: "criu",
   },
   systemdCgroup: {
@@ -58,6 +58,7 @@ const globals = {
 } as const satisfies FlagTable;
 
 const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
+  checkpoint: async () => (await import("./verbs/checkpoint.ts")).checkpoint,
   create: async () => create,
   delete: async () => remove,
   events: async () => (await import("./verbs/events.ts")).events,
@@ -67,6 +68,7 @@ const verbs: Readonly<Record<string, () => Promise<Verb>>> = {
   list: async () => (await import("./verbs/list.ts")).list,
   pause: async () => (await import("./verbs/pause.ts")).pause,
   ps: async () => (await import("./verbs/ps.ts")).ps,
+  restore: async () => (await import("./verbs/restore.ts")).restore,
   resume: async () => (await import("./verbs/pause.ts")).resume,
   run: async () => run,
   spec: async () => (await import("./verbs/spec.ts")).spec,
@@ -122,8 +124,6 @@ async function dispatch(args: string[]): Promise<number> {
   const format = text(parsed, "logFormat");
   if (format !== undefined && format !== "text" && format !== "json")
     throw new Error(`invalid log-format: ${format}`);
-  if (name === "checkpoint" || name === "restore")
-    throw new Error(`${name} is not supported: this runtime does not drive criu yet`);
   const load = Object.hasOwn(verbs, name) ? verbs[name] : undefined;
   if (!load) {
     fatal(`No help topic for '${name}'`);
@@ -135,6 +135,7 @@ async function dispatch(args: string[]): Promise<number> {
     store: new StateStore(text(parsed, "root") ?? defaultRoot()),
     debug: flag(parsed, "debug"),
     rootless: rootless(text(parsed, "rootless") ?? "auto"),
+    criu: text(parsed, "criu") || "criu",
     systemd: flag(parsed, "systemdCgroup"),
   };
   if (flag(invocation.parsed, "help")) {

@@ -291,7 +291,8 @@ function mayBeCut(config: Config): boolean {
   return size < MUCH_TEXT;
 }
 
-function resolveRootfs(path: string): string {
+/** The real path of a root file system. Throws RuntimeError for what cannot be one. */
+export function resolveRootfs(path: string): string {
   let real: string;
   try {
     real = realPath(path);
@@ -303,4 +304,5 @@ function resolveRootfs(path: string): string {
   return real;
 }
 
-const absolute = (bundle: string, path: string) => (path.startsWith("/") ? path : `${bundle}/${path}`);
+/** A path of config.json that may be relative to the bundle. */
+export const absolute = (bundle: string, path: string) => (path.startsWith("/") ? path : `${bundle}/${path}`);

@@ -160,7 +160,8 @@ export function descriptors(options: LaunchOptions, extra: Extra): Descriptors {
   return { preserve: options.preserveFds, go, start, console, listener, mounts, ...cut, report };
 }
 
-function namespacePaths(pid: number): Record<string, string> {
+/** What state.json says of a process's namespaces. */
+export function namespacePaths(pid: number): Record<string, string> {
   return Object.fromEntries(
     Object.values(NAMESPACE_FLAG).map(({ name, file }) => [
       name.replace("CLONE_", ""),

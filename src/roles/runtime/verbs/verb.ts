@@ -8,6 +8,8 @@ export interface Invocation {
   debug: boolean;
   /** --rootless; undefined: auto. */
   rootless: boolean | undefined;
+  /** --criu: the program for checkpoint and restore. */
+  criu: string;
   /** Containers become scopes of systemd (`--systemd-cgroup`). */
   systemd: boolean;
 }
