@@ -162,6 +162,14 @@ describe.skipIf(why !== undefined)(why ? `archive (skipped: ${why})` : "archive"
       stdin: new Uint8Array(await answer.arrayBuffer()),
     });
     expect(listed.stdout.match(/33\/33/g)).toHaveLength(2);
+    // Without a user of its own the archive's owners stay.
+    await on.api("POST", "/containers/create?name=ownerless", { Image: "busybox" });
+    expect((await put("ownerless", "/home", archive, "&copyUIDGID=true")).status).toBe(200);
+    const kept = await on.raw("GET", "/containers/ownerless/archive?path=/home/o/f");
+    const one = await run(["tar", "--numeric-owner", "-tvf", "-"], {
+      stdin: new Uint8Array(await kept.arrayBuffer()),
+    });
+    expect(one.stdout).toContain("5/5");
   });
 
   test("nothing stays open or mounted", async () => {

@@ -48,7 +48,10 @@ export async function putArchive(
         plainNames: true,
         below: target,
         keepKinds: options.noOverwriteDirNonDir,
-        ...(options.copyUidGid ? { owner: ownerFor(container, root) } : {}),
+        // Without a user of the container's own the archive's owners stay, as in docker.
+        ...(options.copyUidGid && container.record.Config.User !== ""
+          ? { owner: ownerFor(container, root) }
+          : {}),
         signal: options.signal,
       });
     } catch (error) {
