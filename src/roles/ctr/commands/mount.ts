@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { parsePlatform } from "../../../spec/oci/platform.ts";
+import { withLease } from "../../../wire/containerd/lease.ts";
 import { performMounts, undoMounts } from "../../../wire/containerd/mounting.ts";
 import { ServiceError } from "../../../wire/containerd/services.ts";
 import { type Command, SNAPSHOTTER, UsageError } from "../command.ts";
@@ -51,11 +52,14 @@ export const mount: Command = {
     let made = true;
     try {
       const make = flags.boolean("rw") ? snapshotter.prepare : snapshotter.view;
-      const mounts = await make.call(snapshotter, ns, target, chainId).catch((error) => {
-        if (!has(error, "AlreadyExists")) throw error;
-        made = false;
-        return snapshotter.mounts(ns, target);
-      });
+      // In the lease from its first instant: the collector goes by what a lease holds, not by its labels.
+      const mounts = await withLease(target, () => make.call(snapshotter, ns, target, chainId)).catch(
+        (error) => {
+          if (!has(error, "AlreadyExists")) throw error;
+          made = false;
+          return snapshotter.mounts(ns, target);
+        },
+      );
       if (!existsSync(target)) throw new UsageError(`${target}: no such file or directory`);
       performMounts(mounts, resolve(target));
     } catch (error) {
