@@ -97,6 +97,15 @@ async function throughput(): Promise<void> {
   for (const place of [ours, debian]) await place.clear();
 }
 
+/** The engine's spans so far that are about networks. */
+function spansOfNetworks(): { ms: number }[] {
+  return readFileSync(spans, "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { name: string; ms: number })
+    .filter(({ name }) => name.startsWith("network "));
+}
+
 async function setup(): Promise<void> {
   const run = async (place: Place, network: string): Promise<number> => {
     const start = performance.now();
@@ -111,14 +120,23 @@ async function setup(): Promise<void> {
     );
     return performance.now() - start;
   };
+  // What the engine does for the network between create and start: reservations, then interface, rules and names.
+  const own: number[] = [];
   show("docker run --rm -p, ms (medians)", "bridge", "none", "of pairs");
   for (const [name, place] of [
     ["ours", ours],
     ["dockerd 20.10", debian],
   ] as const) {
     const pairs: [number, number][] = [];
-    for (let round = 0; round < rounds * 4; round++)
-      pairs.push([await run(place, "bridge"), await run(place, "none")]);
+    for (let round = 0; round < rounds * 4; round++) {
+      const before = spansOfNetworks().length;
+      const bridge = await run(place, "bridge");
+      const sum = spansOfNetworks()
+        .slice(before)
+        .reduce((total, { ms }) => total + ms, 0);
+      if (place === ours) own.push(sum);
+      pairs.push([bridge, await run(place, "none")]);
+    }
     const differences = pairs.map(([bridge, none]) => bridge - none);
     show(
       name,
@@ -127,20 +145,11 @@ async function setup(): Promise<void> {
       ),
     );
   }
-  const all = readFileSync(spans, "utf8")
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line) as { name: string; id?: string; ms: number });
-  const byContainer = new Map<string, number>();
-  for (const { name, id, ms } of all) {
-    if (name.startsWith("network ") && id) byContainer.set(id, (byContainer.get(id) ?? 0) + ms);
-  }
-  const own = [...byContainer.values()].filter((ms) => ms > 0);
   show(
     "the engine's own share (trace), ms",
     median(own).toFixed(2),
+    `best ${sorted(own)[0]?.toFixed(2)}`,
     `p90 ${sorted(own)[Math.floor(own.length * 0.9)]?.toFixed(2)}`,
-    "",
     "<= 5",
   );
 }
