@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { answersUnix } from "../../ffi/socket.ts";
 import { linkRoles } from "./binary.ts";
+import { removeCgroups } from "./cgroups.ts";
 import { hostNetwork, type Netns } from "./netns.ts";
 import { plainEnvironment, type Result, type RunOptions, run, until } from "./process.ts";
 
@@ -117,6 +118,7 @@ export async function startContainerd(
           await self.ctr(who, ["tasks", "rm", "-f", id]).catch(() => undefined);
         await self.stop();
       }
+      removeCgroups(namespace);
       // Debian's leaves an empty directory for its temporary mounts beside its state.
       for (const name of existsSync(state) ? readdirSync(state) : [])
         if (name.includes("tmpmounts")) rmSync(join(state, name), { recursive: true, force: true });

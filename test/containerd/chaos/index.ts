@@ -1,8 +1,9 @@
 // kill -9 of containerd at random moments while it works; after each restart its state is held against what it acknowledged.
-import { existsSync, mkdirSync, rmdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { answersUnix } from "../../../ffi/socket.ts";
 import { connect } from "../../../src/wire/containerd/client/connect.ts";
+import { removeCgroups } from "../../support/cgroups.ts";
 import { plainEnvironment, until } from "../../support/process.ts";
 import { age } from "./age.ts";
 import { checkAcknowledged, checkCollected, checkRunning, type Place } from "./check.ts";
@@ -166,8 +167,5 @@ async function leave(ns: string, { address }: Place, child: Bun.Subprocess): Pro
     clearTimeout(late);
     if (code !== 0) throw new Error(`containerd did not end on SIGTERM: ${code}`);
   }
-  for (const controller of new Bun.Glob("*").scanSync({ cwd: "/sys/fs/cgroup", onlyFiles: false })) {
-    const parent = join("/sys/fs/cgroup", controller, ns);
-    if (existsSync(parent)) rmdirSync(parent);
-  }
+  removeCgroups(ns);
 }

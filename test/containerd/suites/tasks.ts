@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TaskIO } from "../../../src/wire/containerd/services.ts";
 import { built } from "../../support/binary.ts";
+import { removeCgroups } from "../../support/cgroups.ts";
 import { run, until } from "../../support/process.ts";
 import { bytesOf, type Ground, type Open, refusal, watch } from "./ground.ts";
 
@@ -32,6 +33,7 @@ export function tasksSuite(how: string, open: Open): void {
     afterAll(async () => {
       for (const { containerId } of await on.services.tasks.list(ns)) await end(containerId);
       await on.close();
+      removeCgroups(ns);
       rmSync(dir, { recursive: true, force: true });
     });
 
