@@ -1,6 +1,7 @@
 // How the engine learns that a container's process has ended: it waits for the task, hears containerd's events, and looks
 // for itself every few seconds. Whichever comes first counts; the state of the task is the truth, events are only news.
 
+import { readFileSync } from "node:fs";
 import { fromBinary } from "@bufbuild/protobuf";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { log } from "../../../observe/log.ts";
@@ -12,7 +13,7 @@ import { containerEvent, type Room } from "./room.ts";
 import type { ExitInfo } from "./state.ts";
 import { goNow, goTime } from "./time.ts";
 
-/** How often containers are held against containerd's tasks. */
+/** How often it is looked whether the containers' processes are there. */
 const RECONCILE_INTERVAL = 10_000;
 /** What docker shows for a process whose end nobody saw. */
 const LOST_EXIT_CODE = 255;
@@ -107,18 +108,36 @@ async function listen(room: Room): Promise<void> {
   }
 }
 
-/** Holds what the engine believes against what containerd sees, once. */
+/** When the process of each run began, as the kernel counts it: a pid alone may be another process's by now. */
+const begun = new WeakMap<Container, { run: number; startTime: string }>();
+
+/**
+ * Whether the first process of the present run is there. Asked of the kernel and not of the container's shim, which sleeps, and
+ * would be woken for it every few seconds.
+ */
+function processLives(container: Container): boolean {
+  const { run } = container;
+  let stat: string;
+  try {
+    stat = readFileSync(`/proc/${container.state.stored.Pid}/stat`, "latin1");
+  } catch {
+    return false;
+  }
+  // man 5 proc_pid_stat: behind the name in parentheses, which may hold anything, state is the third field.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const startTime = fields[19]!;
+  const known = begun.get(container);
+  if (known?.run !== run) begun.set(container, { run, startTime });
+  else if (known.startTime !== startTime) return false;
+  return fields[0] !== "Z" && fields[0] !== "X";
+}
+
+/** Holds what the engine believes against the kernel, and against containerd where the two differ, once. */
 export async function reconcile(room: Room): Promise<void> {
-  const { engine } = room;
-  const tasks = new Map(
-    (await engine.services.tasks.list(engine.namespace)).map((task) => [task.containerId, task]),
-  );
   for (const container of room.registry.list()) {
     const { state, run } = container;
     // In the middle of a start or a stop the mailbox knows better.
-    if (!state.running || state.restarting || state.stored.Pid === 0) continue;
-    const task = tasks.get(container.id);
-    if (task && judge(task) === "alive") continue;
+    if (!state.running || state.restarting || state.stored.Pid === 0 || processLives(container)) continue;
     const seen = await look(room, container);
     if (typeof seen === "object" && container.run === run) {
       log("warning", "container's end was not announced", { container: container.id });
