@@ -32,6 +32,14 @@ let serial = 0;
 /** How long a server that has ended the transfer may take to end its progress, in milliseconds. */
 const LAST_WORDS = 2000;
 
+/** Waits for it, but not longer than this. No timer is left, which would keep a client alive. */
+async function within(ms: number, what: Promise<unknown>): Promise<void> {
+  const late = Promise.withResolvers<void>();
+  const timer = setTimeout(late.resolve, ms);
+  await Promise.race([what, late.promise]);
+  clearTimeout(timer);
+}
+
 export function remoteTransfer(client: Client, images: Images): Transfer {
   const calls = caller(client, PbTransfer);
   const streaming = caller(client, Streaming);
@@ -85,7 +93,7 @@ export function remoteTransfer(client: Client, images: Images): Transfer {
       const options = { progressStream: progress.id };
       await calls.transfer(ns, { ...ends(resolver), options }, request.signal);
       // The server has ended the stream, but what it sent last may still be on its way.
-      await Promise.race([told, Bun.sleep(LAST_WORDS)]);
+      await within(LAST_WORDS, told);
     } finally {
       progress.stream.cancel();
       credentials?.stream.cancel();
