@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { built, linkRoles } from "../support/binary.ts";
+import { removeCgroups } from "../support/cgroups.ts";
 import { busyboxRootfs } from "../support/images.ts";
 import { must, run, until } from "../support/process.ts";
 import { onTerminal } from "../support/terminal.ts";
@@ -51,6 +52,8 @@ describe.skipIf(why !== "")(`below podman${why && ` (skipped: ${why})`}`, () => 
     if (directory) await run(podman("pod", "rm", "--all", "--force", "--time", "0"), { env });
     if (directory) await run(podman("rm", "--all", "--force", "--time", "0"), { env });
     for (const one of [directory, bin]) if (one) rmSync(one, { recursive: true });
+    // podman leaves its own parent, and in some hierarchies that of a pod.
+    if (directory) removeCgroups("libpod_parent");
   });
 
   const alone = ["--network", "none"];
