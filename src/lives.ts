@@ -1,8 +1,7 @@
 // Short and long lives. Most starts of this program last 10–20 ms (a client's command, a runtime's verb), in which a
 // just-in-time compiler that begins after a few hundred calls costs a third of the time and two helper threads' worth of
 // processor. So the executable's prologue (scripts/entry.ts) starts every process with a compiler that waits for really hot
-// loops, and a daemon, which
-// wants it early, starts itself over once with the mark below.
+// loops, and a daemon, which wants it early, starts itself over once with the mark below.
 
 /** Prefix of the variables that set JavaScriptCore's options, in two pieces so that the text is not in the bundle. */
 export const ENGINE_OPTIONS = ["BUN", "JSC", ""].join("_");

@@ -62,20 +62,28 @@ export function parseMountinfo(mountinfo: string): Cgroups {
   return { mode: modeOf(v1, unified), v1, unified };
 }
 
-/** Parses /proc/PID/cgroup: controller list ("cpu,cpuacct", "name=systemd", "" for v2) → path. */
-export function parseMembership(text: string): Map<string, string> {
-  const paths = new Map<string, string>();
+/** The lines of /proc/PID/cgroup: "cpu,cpuacct", "name=systemd" or "" for v2, and the path there. man 7 cgroups */
+function membershipLines(text: string): { controllers: string; path: string }[] {
+  const lines: { controllers: string; path: string }[] = [];
   for (const line of text.split("\n")) {
     const first = line.indexOf(":");
     const second = line.indexOf(":", first + 1);
-    if (second < 0) continue;
-    for (const name of line.slice(first + 1, second).split(",")) paths.set(name, line.slice(second + 1));
+    if (second >= 0) lines.push({ controllers: line.slice(first + 1, second), path: line.slice(second + 1) });
   }
+  return lines;
+}
+
+/** Parses /proc/PID/cgroup: controller ("cpu", "name=systemd", "" for v2) → path. */
+export function parseMembership(text: string): Map<string, string> {
+  const paths = new Map<string, string>();
+  for (const { controllers, path } of membershipLines(text))
+    for (const name of controllers.split(",")) paths.set(name, path);
   return paths;
 }
 
-export function hostCgroups(): Cgroups {
-  return usualCgroups(readText("/proc/self/cgroup")) ?? parseMountinfo(readText("/proc/self/mountinfo"));
+/** `own`: /proc/self/cgroup, for who has read it already. */
+export function hostCgroups(own = membershipText("self")): Cgroups {
+  return usualCgroups(own) ?? parseMountinfo(readText("/proc/self/mountinfo"));
 }
 
 /** Inode of the root of a whole hierarchy; a part of one, as a container sees it, has another. */
@@ -97,10 +105,7 @@ function usualCgroups(membership: string): Cgroups | undefined {
     devices.add(stat.dev);
     return { controllers, mountpoint, root: "/" };
   };
-  for (const line of membership.split("\n")) {
-    if (line === "") continue;
-    const first = line.indexOf(":");
-    const names = line.slice(first + 1, line.indexOf(":", first + 1));
+  for (const { controllers: names } of membershipLines(membership)) {
     if (names === "") {
       unified =
         root("/sys/fs/cgroup", [], CGROUP2_SUPER_MAGIC) ??
@@ -120,6 +125,8 @@ function modeOf(v1: readonly Hierarchy[], unified: Hierarchy | undefined): Cgrou
   return v1.length === 0 ? (unified ? "v2" : "none") : unified ? "hybrid" : "v1";
 }
 
+export const membershipText = (pid: number | "self") => readText(`/proc/${pid}/cgroup`);
+
 export function membership(pid: number | "self"): Map<string, string> {
-  return parseMembership(readText(`/proc/${pid}/cgroup`));
+  return parseMembership(membershipText(pid));
 }

@@ -13,7 +13,7 @@ import { span } from "../../../observe/trace.ts";
 import type { Config } from "../../../spec/oci/runtime.ts";
 import { parseConfig } from "../../../spec/oci/runtime-validate.ts";
 import { createCgroups } from "../cgroup/container.ts";
-import { hostCgroups, membership } from "../cgroup/hierarchy.ts";
+import { hostCgroups, membershipText, parseMembership } from "../cgroup/hierarchy.ts";
 import { cgroupOwner, giveCgroup } from "../cgroup/ownership.ts";
 import { containerCgroups } from "../cgroup/paths.ts";
 import { RuntimeError } from "../errors.ts";
@@ -52,7 +52,7 @@ import { withHome } from "./home.ts";
 import { descriptors, type Extra, type Failures, follow, type PlanMaking, undo } from "./launcher-talk.ts";
 import { absoluteSources, mountSource } from "./mount-source.ts";
 import { preparedMounts, rareSettings, rdtGroupsOf, seccompListener } from "./rare.ts";
-import type { ContainerState, StateStore } from "./state.ts";
+import { type ContainerState, newState, type StateStore } from "./state.ts";
 
 export interface LaunchOptions {
   id: string;
@@ -109,7 +109,8 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
   const rootPath = config.root?.path ?? "rootfs";
   const rootfs = resolveRootfs(absolute(bundle, rootPath));
   absoluteSources(config, bundle);
-  const cgroups = hostCgroups();
+  const own = membershipText("self");
+  const cgroups = hostCgroups(own);
   const nested = inUserNamespace();
   const unprivileged = globalThis.process.geteuid?.() !== 0;
   // Nobody but the machine's root takes things from outside of a user namespace, or makes devices.
@@ -121,29 +122,24 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
     ? (await import("../systemd/scope.ts")).planScope(config, id, cgroups, asUser)
     : undefined;
   let cgroupPaths =
-    scope?.paths ?? containerCgroups(cgroups, membership("self"), config.linux?.cgroupsPath, id);
+    scope?.paths ?? containerCgroups(cgroups, parseMembership(own), config.linux?.cgroupsPath, id);
   if (rootless) {
     const { usableCgroups } = await import("../rootless.ts");
     cgroupPaths = usableCgroups(cgroupPaths, resources, scope?.unit.name ?? config.linux?.cgroupsPath);
     // Only root may attach device rules; whoever is not cannot open a device that he could not open outside either.
     resources.devices = undefined;
   }
-  const state: ContainerState = {
+  const state = newState({
     id,
-    init_process_pid: 0,
-    init_process_start: 0,
-    created: new Date().toISOString(),
     bundle,
     rootfs,
-    ready: false,
     cgroup_paths: cgroupPaths,
     intel_rdt: await rdtGroupsOf(config, id),
     systemd_unit: scope?.unit,
-    namespace_paths: {},
     no_pivot: options.noPivot,
     keyring: !options.noNewKeyring,
     config,
-  };
+  });
   const capabilities = hostCapabilities();
   const userNamespace = (config.linux?.namespaces ?? []).some((one) => one.type === "user");
   const process = config.process!;

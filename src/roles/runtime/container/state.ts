@@ -45,6 +45,24 @@ export interface ContainerState {
   config: Config;
 }
 
+/** What is known of a container before anything of it exists. */
+type Known = Omit<
+  ContainerState,
+  "init_process_pid" | "init_process_start" | "created" | "ready" | "namespace_paths"
+>;
+
+/** The state of a container that is about to be made, now. */
+export function newState(known: Known): ContainerState {
+  return {
+    init_process_pid: 0,
+    init_process_start: 0,
+    created: new Date().toISOString(),
+    ready: false,
+    namespace_paths: {},
+    ...known,
+  };
+}
+
 const STATE = "state.json";
 const START = "exec.fifo";
 

@@ -18,7 +18,7 @@ import { absolute, resolveRootfs } from "../container/launch.ts";
 import { namespacePaths } from "../container/launcher-talk.ts";
 import { absoluteSources } from "../container/mount-source.ts";
 import { processStat } from "../container/process-table.ts";
-import type { ContainerState, StateStore } from "../container/state.ts";
+import { type ContainerState, newState, type StateStore } from "../container/state.ts";
 import { stateDocument } from "../container/status.ts";
 import { RuntimeError } from "../errors.ts";
 import { externalAtRestore, namespacesAtRestore } from "./external.ts";
@@ -49,21 +49,16 @@ export async function restore(options: RestoreOptions): Promise<ContainerState> 
   const rootfs = resolveRootfs(absolute(bundle, config.root?.path ?? "rootfs"));
   absoluteSources(config, bundle);
   const cgroups = hostCgroups();
-  const state: ContainerState = {
+  const state = newState({
     id,
-    init_process_pid: 0,
-    init_process_start: 0,
-    created: new Date().toISOString(),
     bundle,
     rootfs,
-    ready: false,
     cgroup_paths: containerCgroups(cgroups, membership("self"), config.linux?.cgroupsPath, id),
-    namespace_paths: {},
     no_pivot: options.noPivot,
     // Keyrings are not saved: the processes come back with the caller's.
     keyring: false,
     config,
-  };
+  });
   store.claim(id);
   try {
     store.write(state);
