@@ -1,6 +1,10 @@
 // Whatever is sent to whichever route: a refusal or a real answer, and an engine that lives and leaks no descriptor.
-import { expect, test } from "bun:test";
+import { afterAll, expect, test } from "bun:test";
+import { listCgroups, removeParentsSince } from "../support/cgroups.ts";
 import { campaign, cannotFuzz } from "./fuzz/campaign.ts";
+
+const cgroups = listCgroups();
+afterAll(() => removeParentsSince(cgroups));
 
 test.skipIf(cannotFuzz !== undefined)(
   `fuzzed requests on every route${cannotFuzz ? ` (skipped: ${cannotFuzz})` : ""}`,

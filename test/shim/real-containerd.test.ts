@@ -14,6 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { childEnvironment, selfCommand } from "../../src/self.ts";
+import { removeCgroups } from "../support/cgroups.ts";
 import { cannot, rootfsOf, runc, until } from "./harness.ts";
 
 const containerd = Bun.which("containerd");
@@ -81,6 +82,7 @@ describe.skipIf(reason !== undefined)(`our shim under real containerd${reason ? 
     for (const mount of readdirSync(join(directory, "state")).filter((name) => name.includes("tmpmounts")))
       rmSync(join(directory, "state", mount), { recursive: true, force: true });
     rmSync(directory, { recursive: true, force: true });
+    removeCgroups("ns");
   }, 30_000);
 
   /** `stdin` is written once the task runs: ctr forgets CloseIO when its input ends before, under any shim. */
