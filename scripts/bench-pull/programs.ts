@@ -56,10 +56,18 @@ const ctrOf = (path: string) => (dir: string, reference: string) => [
 
 /** Layers as a containerd has them: the lower directories of a view on the chain. */
 async function viewed(netns: Netns, command: string[], chainId: string): Promise<string[]> {
-  const ctr = (...args: string[]) => must(netns.inside([...command, "snapshots", ...args]));
-  await ctr("view", "bench-view", chainId);
-  const mounts = await ctr("mounts", "/bench", "bench-view");
-  await ctr("rm", "bench-view");
+  // Asked for in the same breath: a view that nothing refers to is the garbage collector's a moment later.
+  const mounts = await must(
+    netns.inside([
+      ...command,
+      "snapshots",
+      "view",
+      "--target",
+      "/bench",
+      `bench-${chainId.slice(7, 19)}`,
+      chainId,
+    ]),
+  );
   const lower = /lowerdir=([^, \n]+)/.exec(mounts)?.[1];
   const bind = /-t bind (\S+)/.exec(mounts)?.[1];
   if (lower === undefined && bind === undefined) throw new Error(`no layers in: ${mounts}`);
