@@ -76,14 +76,15 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 
 /**
  * An object with these fields. A trailing "!" on a name makes it required. Unknown fields are ignored, as the spec asks
- * (config.md#extensibility); null stands for an absent field, as the specs' own Go types write it.
+ * (config.md#extensibility); null stands for an absent field, as the specs' own Go types write it. The fields come from a
+ * function, called at the first such object.
  */
-export function object(fields: Readonly<Record<string, Check>>): Check {
+export function object(fields: () => Readonly<Record<string, Check>>): Check {
   // Made at the first check: most documents meet few of the tables, and every start of the runtime loads them all.
   let table: { name: string; required: boolean; check: Check }[] | undefined;
   return (value, path, complaints) => {
     if (!isObject(value)) return complain("an object")(value, path, complaints);
-    table ??= fieldTable(fields);
+    table ??= fieldTable(fields());
     for (const { name, required, check } of table) {
       const item = value[name];
       if (item === undefined || item === null) {
@@ -101,13 +102,4 @@ function fieldTable(fields: Readonly<Record<string, Check>>) {
     table.push({ name: required ? key.slice(0, -1) : key, required, check: fields[key]! });
   }
   return table;
-}
-
-/** A check that is made when it is first needed: for parts that few documents have. */
-export function later(make: () => Check): Check {
-  let check: Check | undefined;
-  return (value, path, complaints) => {
-    check ??= make();
-    check(value, path, complaints);
-  };
 }
