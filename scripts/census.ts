@@ -17,7 +17,8 @@ function names(directory: string): string[] {
   }
 }
 
-function directoriesBelow(directory: string, depth: number): string[] {
+/** Parents stand before their children; what goes away meanwhile is left out. */
+export function directoriesBelow(directory: string, depth: number): string[] {
   if (depth === 0) return [];
   let entries: { name: string; isDirectory(): boolean }[];
   try {

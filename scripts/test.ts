@@ -96,9 +96,9 @@ for (const folder of folders) {
 }
 rmSync(reports, { recursive: true });
 
-// dockerd, containerd and podman leave the parents of their containers' cgroups, as they do everywhere: empty ones that came with
+// dockerd and containerd leave the parents of their containers' cgroups, as they do everywhere: empty ones that came with
 // this run go with it.
-for (const name of ["docker", "default", "moby", "libpod_parent"]) {
+for (const name of ["docker", "default", "moby"]) {
   if (!before.cgroups.some((line) => line.endsWith(`/${name}`))) removeCgroups(name);
 }
 

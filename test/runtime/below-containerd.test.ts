@@ -4,22 +4,23 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { built, linkRoles } from "../support/binary.ts";
-import { noContainerd, type RealContainerd, startRealContainerd } from "../support/containerd.ts";
+import { realContainerd, realCtr, startContainerd, type TestContainerd } from "../support/containerds.ts";
 import { busyboxRootfs } from "../support/images.ts";
 import { must, run, until } from "../support/process.ts";
 import { onTerminal } from "../support/terminal.ts";
 import { unable } from "./ground.ts";
 
-const why = unable || (built ? noContainerd : "dist/bunker is not built") || "";
+const missing = realContainerd && realCtr ? "" : "containerd is not installed";
+const why = unable || (built ? missing : "dist/bunker is not built");
 
 describe.skipIf(why !== "")(`below Debian's containerd${why && ` (skipped: ${why})`}`, () => {
   const rootfs = why ? "" : mkdtempSync(join(tmpdir(), "bunker-rootfs-"));
   const bin = why ? "" : linkRoles();
-  let containerd: RealContainerd;
+  let containerd: TestContainerd;
 
   beforeAll(async () => {
     await busyboxRootfs(rootfs);
-    containerd = await startRealContainerd();
+    containerd = await startContainerd("real", { shims: "real", namespace: "below" });
   });
 
   afterAll(async () => {
@@ -27,7 +28,7 @@ describe.skipIf(why !== "")(`below Debian's containerd${why && ` (skipped: ${why
     for (const one of [rootfs, bin]) if (one) rmSync(one, { recursive: true });
   });
 
-  const ctr = (...args: string[]) => ["/usr/bin/ctr", "--address", containerd.address, ...args];
+  const ctr = (...args: string[]) => containerd.command("real", args);
   const start = (options: string[], id: string, ...command: string[]) =>
     ctr(
       "run",

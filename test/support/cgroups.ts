@@ -1,25 +1,29 @@
 // The parents that container cgroups leave: nobody's but the test's that named them.
 import { readdirSync, rmdirSync } from "node:fs";
 import { basename, join } from "node:path";
+import { directoriesBelow } from "../../scripts/census.ts";
+
+const DEEPEST = 32;
 
 /** Takes the empty cgroup of that name, and empty ones below it, out of every hierarchy. What is in use, or not there, is left. */
 export function removeCgroups(name: string): void {
-  for (const hierarchy of readdirSync("/sys/fs/cgroup")) removeEmpty(join("/sys/fs/cgroup", hierarchy, name));
+  for (const hierarchy of readdirSync("/sys/fs/cgroup")) {
+    const directory = join("/sys/fs/cgroup", hierarchy, name);
+    for (const path of [directory, ...directoriesBelow(directory, DEEPEST)].reverse()) removeEmpty(path);
+  }
 }
 
-function removeEmpty(directory: string): void {
+function removeEmpty(path: string): void {
   try {
-    for (const entry of readdirSync(directory, { withFileTypes: true }))
-      if (entry.isDirectory()) removeEmpty(join(directory, entry.name));
-    rmdirSync(directory);
+    rmdirSync(path);
   } catch {
-    // Not there, or somebody's.
+    // Not there, in use, or a leak lies below.
   }
 }
 
 /** Every cgroup of the host, in every hierarchy. */
 export function listCgroups(): string[] {
-  return below("/sys/fs/cgroup");
+  return directoriesBelow("/sys/fs/cgroup", DEEPEST);
 }
 
 /**
@@ -28,24 +32,6 @@ export function listCgroups(): string[] {
  */
 export function removeParentsSince(before: string[]): void {
   const known = new Set(before);
-  for (const path of listCgroups().reverse()) {
-    if (known.has(path) || /^[0-9a-f]{64}$/.test(basename(path))) continue;
-    try {
-      rmdirSync(path);
-    } catch {
-      // In use, or a leak lies below.
-    }
-  }
-}
-
-/** Parents stand before their children. */
-function below(directory: string): string[] {
-  try {
-    return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
-      const path = join(directory, entry.name);
-      return entry.isDirectory() ? [path, ...below(path)] : [];
-    });
-  } catch {
-    return []; // Gone since it was listed.
-  }
+  for (const path of listCgroups().reverse())
+    if (!known.has(path) && !/^[0-9a-f]{64}$/.test(basename(path))) removeEmpty(path);
 }

@@ -1,9 +1,9 @@
 // How the engine learns that a container's process has ended: it waits for the task, hears containerd's events, and looks
 // for itself every few seconds. Whichever comes first counts; the state of the task is the truth, events are only news.
 
-import { readFileSync } from "node:fs";
 import { fromBinary } from "@bufbuild/protobuf";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
+import { isAlive, processStat } from "../../../../ffi/process-table.ts";
 import { log } from "../../../observe/log.ts";
 import { type Envelope, ServiceError, type TaskProcess } from "../../../wire/containerd/services.ts";
 import { TaskExitSchema, TaskOOMSchema } from "../../../wire/gen/events/task_pb.ts";
@@ -109,7 +109,7 @@ async function listen(room: Room): Promise<void> {
 }
 
 /** When the process of each run began, as the kernel counts it: a pid alone may be another process's by now. */
-const begun = new WeakMap<Container, { run: number; startTime: string }>();
+const begun = new WeakMap<Container, { run: number; startTime: number }>();
 
 /**
  * Whether the first process of the present run is there. Asked of the kernel and not of the container's shim, which sleeps, and
@@ -117,19 +117,13 @@ const begun = new WeakMap<Container, { run: number; startTime: string }>();
  */
 function processLives(container: Container): boolean {
   const { run } = container;
-  let stat: string;
-  try {
-    stat = readFileSync(`/proc/${container.state.stored.Pid}/stat`, "latin1");
-  } catch {
-    return false;
-  }
-  // man 5 proc_pid_stat: behind the name in parentheses, which may hold anything, state is the third field.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  const startTime = fields[19]!;
+  const pid = container.state.stored.Pid;
   const known = begun.get(container);
-  if (known?.run !== run) begun.set(container, { run, startTime });
-  else if (known.startTime !== startTime) return false;
-  return fields[0] !== "Z" && fields[0] !== "X";
+  if (known?.run === run) return isAlive(pid, known.startTime);
+  const stat = processStat(pid);
+  if (!stat) return false;
+  begun.set(container, { run, startTime: stat.startTime });
+  return isAlive(pid, stat.startTime);
 }
 
 /** Holds what the engine believes against the kernel, and against containerd where the two differ, once. */

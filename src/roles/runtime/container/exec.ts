@@ -7,6 +7,7 @@ import { open, write } from "../../../../ffi/file.ts";
 import { print } from "../../../../ffi/output.ts";
 import { linkText } from "../../../../ffi/path.ts";
 import { pidfdOpen } from "../../../../ffi/process.ts";
+import { isAlive } from "../../../../ffi/process-table.ts";
 import { renderPlan } from "../../../launcher/render.ts";
 import { inherited, pipe, spawnPlan } from "../../../launcher/spawn.ts";
 import type { Process } from "../../../spec/oci/runtime.ts";
@@ -24,7 +25,6 @@ import { filterOf } from "./filter.ts";
 import { withHome } from "./home.ts";
 import type { Listener } from "./listener.ts";
 import { pidFirst } from "./pid-first.ts";
-import { isAlive } from "./process-table.ts";
 import { execAffinity, rareSettings, seccompListener } from "./rare.ts";
 import type { ContainerState } from "./state.ts";
 

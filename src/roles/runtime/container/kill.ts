@@ -2,6 +2,7 @@
 
 import { isErrno } from "../../../../ffi/errno.ts";
 import { pidfdOpen, pidfdSignal, pidfdWait } from "../../../../ffi/process.ts";
+import { isAlive } from "../../../../ffi/process-table.ts";
 import {
   bringBack,
   cgroupPids,
@@ -13,7 +14,6 @@ import {
 import { notRunning, RuntimeError } from "../errors.ts";
 import { log } from "../log.ts";
 import { tryHooks } from "./hooks.ts";
-import { isAlive } from "./process-table.ts";
 import { SIGNALS } from "./signals.ts";
 import type { ContainerState, StateStore } from "./state.ts";
 import { stateDocument } from "./status.ts";

@@ -5,6 +5,7 @@ import { isErrno } from "../../../../ffi/errno.ts";
 import type { Fd } from "../../../../ffi/fd.ts";
 import { mknodat, open, write, writeAllAt } from "../../../../ffi/file.ts";
 import { readText } from "../../../../ffi/path.ts";
+import { isAlive, processStat } from "../../../../ffi/process-table.ts";
 import {
   inherited,
   PlanError,
@@ -23,7 +24,6 @@ import type { Launched, LaunchOptions } from "./launch.ts";
 import type { Listener } from "./listener.ts";
 import { writePidFile } from "./pid-file.ts";
 import { pidFirst } from "./pid-first.ts";
-import { isAlive, processStat } from "./process-table.ts";
 import { giveNetDevices } from "./rare.ts";
 import type { ContainerState, StateStore } from "./state.ts";
 import { stateDocument } from "./status.ts";

@@ -1,6 +1,6 @@
 import { linkText } from "../../../../ffi/path.ts";
+import { isAlive } from "../../../../ffi/process-table.ts";
 import { runHooks } from "./hooks.ts";
-import { isAlive } from "./process-table.ts";
 import type { ContainerState } from "./state.ts";
 import { stateDocument } from "./status.ts";
 

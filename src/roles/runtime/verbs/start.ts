@@ -1,9 +1,9 @@
 import { write } from "../../../../ffi/file.ts";
 import { removeAll } from "../../../../ffi/path.ts";
+import { isAlive } from "../../../../ffi/process-table.ts";
 import { runHooks } from "../container/hooks.ts";
 import { destroyContainer, killAndWait } from "../container/kill.ts";
 import { runPoststart } from "../container/poststart.ts";
-import { isAlive } from "../container/process-table.ts";
 import { openStartFifo, stateDocument } from "../container/status.ts";
 import { RuntimeError } from "../errors.ts";
 import type { Verb } from "./verb.ts";

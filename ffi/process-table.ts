@@ -1,5 +1,5 @@
 // What /proc says about a process.
-import { readText } from "../../../../ffi/path.ts";
+import { readText } from "./path.ts";
 
 export interface ProcessStat {
   /** R, S, D, Z … */
