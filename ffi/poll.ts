@@ -3,11 +3,17 @@ import { NR } from "./arch/index.ts";
 import { ERRNO, SyscallError } from "./errno.ts";
 import { rawSyscall } from "./libc.ts";
 
+const POLLIN = 1;
 const POLLOUT = 4;
 
 /** Waits until `fd` takes bytes, or has failed, or the time is over; blocks this thread. false: the time is over, or a signal came. */
-export function pollWritable(fd: number, milliseconds: number): boolean {
-  const poll = new Int32Array([fd, POLLOUT]);
+export const pollWritable = (fd: number, milliseconds: number): boolean => poll(fd, POLLOUT, milliseconds);
+
+/** Waits until `fd` can be read, or its other side has gone, or the time is over; blocks this thread. As `pollWritable`. */
+export const pollReadable = (fd: number, milliseconds: number): boolean => poll(fd, POLLIN, milliseconds);
+
+function poll(fd: number, events: number, milliseconds: number): boolean {
+  const poll = new Int32Array([fd, events]);
   const time = new BigInt64Array([0n, BigInt(Math.floor(milliseconds * 1e6))]);
   const result = rawSyscall(NR.ppoll, poll, 1, time, 0, 0);
   if (result < 0 && result !== -ERRNO["EINTR"]!) throw new SyscallError("ppoll", -result, `fd ${fd}`);

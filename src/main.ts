@@ -46,7 +46,7 @@ const roles: readonly Role[] = [
       "containerd-shim",
     ],
     about: "keeps one container",
-    load: () => import("./roles/shim/main.ts"),
+    load: () => import("./compose-shim.ts"),
   },
   { names: ["runc", "docker-runc"], about: "the OCI runtime", load: () => import("./roles/runtime/main.ts") },
   {

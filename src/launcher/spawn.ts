@@ -2,8 +2,9 @@
 import { O_CLOEXEC } from "../../ffi/constants/fcntl.ts";
 import { errnoText } from "../../ffi/errno.ts";
 import { Fd } from "../../ffi/fd.ts";
-import { read } from "../../ffi/file.ts";
+import { duplicate, read } from "../../ffi/file.ts";
 import { syscall } from "../../ffi/libc.ts";
+import { pollReadable } from "../../ffi/poll.ts";
 import { assemble } from "./elf.ts";
 import { sealedMemfd } from "./memfd.ts";
 import { type Plan, recordIndex } from "./plan.ts";
@@ -35,6 +36,8 @@ export interface RunningPlan {
   exited: Promise<number>;
   /** Blocks for the next report. */
   next(): Report;
+  /** Whether a report is there, or will not come any more; blocks so many milliseconds at the most. */
+  waits(milliseconds: number): boolean;
   close(): void;
 }
 
@@ -49,6 +52,8 @@ export interface SpawnOptions {
   /** Descriptors by their number in the child, from 0 on; the report pipe comes right after them. */
   stdio: number[];
   argv0: string;
+  /** How many of `stdio`'s first numbers may stand at their own place already, as this process inherited them; stdio by default. */
+  inPlace?: number;
 }
 
 /** Stdio and so many descriptors after it: what the caller gave us for the container. */
@@ -63,25 +68,40 @@ export function spawnPlan(plan: Plan, options: SpawnOptions): RunningPlan {
   using program = sealedMemfd("launcher", assemble(plan, { reportFd: options.stdio.length }));
   const report = pipe("report pipe");
   let child: Bun.Subprocess;
+  const moved: Fd[] = [];
+  // The child's descriptors are put in place from 0 on: one that lies among them would be overwritten before its turn.
+  const clear = (fd: number, at: number) => {
+    if (fd > options.stdio.length || (fd === at && at < (options.inPlace ?? 3))) return fd;
+    const copy = duplicate(fd, options.stdio.length + 1);
+    moved.push(copy);
+    return copy.number;
+  };
   try {
     child = Bun.spawn({
       cmd: [`/proc/self/fd/${program.number}`],
       argv0: options.argv0,
       env: {},
-      stdio: [...options.stdio, report.writeEnd.number] as unknown as ["inherit", "inherit", "inherit"],
+      stdio: [...options.stdio, report.writeEnd.number].map(clear) as unknown as [
+        "inherit",
+        "inherit",
+        "inherit",
+      ],
     });
   } catch (error) {
     report.readEnd.close();
     throw error;
   } finally {
     report.writeEnd.close();
+    for (const copy of moved) copy.close();
   }
   child.unref();
+  // Who keeps children by a wait4 of his own may have been faster.
+  const exited = child.exited.catch(() => -1);
   const message = new Uint8Array(8);
   const view = new DataView(message.buffer);
   return {
     pid: child.pid,
-    exited: child.exited,
+    exited,
     next() {
       let got = 0;
       while (got < 8) {
@@ -94,6 +114,7 @@ export function spawnPlan(plan: Plan, options: SpawnOptions): RunningPlan {
       if (code >= MESSAGE) return { kind: "message", code, value };
       return { kind: "failed", error: new PlanError(recordIndex(code), value, explain(plan, code, value)) };
     },
+    waits: (milliseconds) => pollReadable(report.readEnd.number, milliseconds),
     close: () => report.readEnd.close(),
   };
 }

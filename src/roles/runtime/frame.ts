@@ -4,7 +4,7 @@ import { RuntimeError } from "./errors.ts";
 import { UsageError } from "./flags.ts";
 
 /** Puts the verb's words before an error's; what happened while a process was being started says so too. */
-export async function framed(words: string, work: () => Promise<number>, exitCode = 1): Promise<number> {
+export async function framed<T>(words: string, work: () => Promise<T>, exitCode = 1): Promise<T> {
   try {
     return await work();
   } catch (error) {

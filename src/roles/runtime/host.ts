@@ -76,22 +76,26 @@ export function inUserNamespace(): boolean {
   return map !== undefined && !(map[0] === "0" && map[1] === "0" && map[2] === "4294967295");
 }
 
+const OWN: readonly number[] = [0, 1, 2];
+
 /** Which of stdio the container's user needs to own: what is open, not his yet, and not the null device. */
-export function foreignStdio(uid: number, terminal: boolean): number[] {
-  return terminal ? [] : stdioWhere((stat) => stat.uid !== uid && !isNull(stat));
+export function foreignStdio(uid: number, terminal: boolean, stdio = OWN): number[] {
+  return terminal ? [] : stdioWhere((stat) => stat.uid !== uid && !isNull(stat), stdio);
 }
 
 /** Which of stdio are the null device. */
-export const nullStdio = (terminal: boolean): number[] => (terminal ? [] : stdioWhere(isNull));
+export const nullStdio = (terminal: boolean, stdio = OWN): number[] =>
+  terminal ? [] : stdioWhere(isNull, stdio);
 
 type Stat = NonNullable<ReturnType<typeof statAt>>;
 
 const isNull = (stat: Stat) => stat.rdevMajor === 1 && stat.rdevMinor === 3;
 
-function stdioWhere(wanted: (stat: Stat) => boolean): number[] {
-  return [0, 1, 2].filter((fd) => {
+/** Numbers of the container's streams of which `wanted` holds; `stdio`: what they are here. */
+function stdioWhere(wanted: (stat: Stat) => boolean, stdio: readonly number[]): number[] {
+  return OWN.filter((fd) => {
     try {
-      const stat = statAt(fd, "");
+      const stat = statAt(stdio[fd]!, "");
       return stat !== undefined && wanted(stat);
     } catch {
       return false;

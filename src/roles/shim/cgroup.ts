@@ -90,6 +90,13 @@ export function oomKills(cgroup: Cgroup): number {
   return Number(v1 ?? v2 ?? 0n);
 }
 
+/** Whether its processes are stopped, or are being. */
+export function frozen({ v1, v2 }: Cgroup): boolean {
+  const freezer = v1["freezer"];
+  if (freezer === undefined) return read(v2, "cgroup.freeze").trim() === "1";
+  return read(freezer, "freezer.state").startsWith("FR");
+}
+
 /** Every process of the cgroup and of those below it. */
 export function processesOf({ v1, v2 }: Cgroup): number[] {
   const top = v1["pids"] ?? v1["devices"] ?? v1["memory"] ?? v1["name=systemd"] ?? v2;

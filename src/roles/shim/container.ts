@@ -1,5 +1,5 @@
 // The one container of this shim: its init process, its execs, and what each request does to them.
-import { makeDirectories, removeFile, writeText } from "../../../ffi/path.ts";
+import { makeDirectories, removeFile } from "../../../ffi/path.ts";
 import { log } from "../../observe/log.ts";
 import { traced } from "../../observe/trace.ts";
 import { JsonLog, type SavedJsonLog } from "../../store/jsonlog/writer.ts";
@@ -7,11 +7,13 @@ import { performMounts, undoMounts } from "../../wire/containerd/mounting.ts";
 import { type AnyValue, type Mount, ServiceError } from "../../wire/containerd/services.ts";
 import { timestamp } from "../../wire/ttrpc/messages/well-known.ts";
 import { type Cgroup, cgroupOf } from "./cgroup.ts";
-import { Execs, readPid, type SavedExec } from "./execs.ts";
+import { Execs, type SavedExec } from "./execs.ts";
 import { writeExitRecord } from "./exit-record.ts";
 import type { Exit, Exits } from "./exits.ts";
+import { signalInit, type Target } from "./kill.ts";
 import { EXEC, type ExecState, INIT, type InitEvent, type InitState, next } from "./lifecycle.ts";
-import { OciRuntime, RuntimeError } from "./oci.ts";
+import { type LoadResident, runtimeOf } from "./oci/own.ts";
+import { type OciRuntime, RuntimeError } from "./oci/runtime.ts";
 import { OomCount } from "./oom.ts";
 import { CLOSE_WAIT, LOG_WAIT, type SavedProcess, ShimProcess } from "./process.ts";
 import type { Publisher } from "./publisher.ts";
@@ -44,6 +46,14 @@ export interface SavedContainer {
   jsonLog?: SavedJsonLog;
 }
 
+/** What a shim's containers share. */
+export interface Surroundings {
+  exits: Exits;
+  publisher: Publisher;
+  /** Loads our own runtime into this process. */
+  resident: LoadResident | undefined;
+}
+
 const SIGKILL = 9;
 
 export class Container {
@@ -51,6 +61,8 @@ export class Container {
   readonly bundle: string;
   readonly init: ShimProcess<InitState>;
   readonly execs: Execs;
+  private readonly exits: Exits;
+  private readonly publisher: Publisher;
   #oom = new OomCount();
   #runtime: OciRuntime;
   #jsonLog: JsonLog | undefined;
@@ -61,15 +73,17 @@ export class Container {
   constructor(
     private readonly options: ContainerOptions,
     paths: StdioPaths,
-    private readonly exits: Exits,
-    private readonly publisher: Publisher,
+    around: Surroundings,
     private readonly onCreated: (init: { pid: number }) => void,
     init = new ShimProcess<InitState>("", paths, "created"),
   ) {
     this.id = options.id;
     this.bundle = options.bundle;
     this.init = init;
-    this.#runtime = new OciRuntime(options, exits);
+    const { exits, publisher } = around;
+    this.exits = exits;
+    this.publisher = publisher;
+    this.#runtime = runtimeOf(options, exits, around.resident);
     this.execs = new Execs({ ...options, runtime: this.#runtime, exits, publisher });
   }
 
@@ -88,16 +102,16 @@ export class Container {
   }
 
   /** Goes on with a container that another process kept. Ends are looked for afterwards, by `exits.collect`. */
-  static restore(saved: SavedContainer, exits: Exits, publisher: Publisher): Container {
+  static restore(saved: SavedContainer, around: Surroundings): Container {
     const { options, init, execs } = saved;
     const process = ShimProcess.restore(init);
-    const container = new Container(options, init.paths, exits, publisher, () => {}, process);
+    const container = new Container(options, init.paths, around, () => {}, process);
     container.#ownPidNamespace = saved.ownPidNamespace;
     container.#cgroup = saved.cgroup;
     container.#oom = new OomCount(saved.oomKills);
     if (saved.jsonLog) container.#jsonLog = JsonLog.restore(saved.jsonLog);
     if (init.stdio) process.stdio = container.#initStdio(init.stdio);
-    if (!init.exit) exits.claim(init.pid, (exit) => void container.#initEnded(exit));
+    if (!init.exit) around.exits.claim(init.pid, (exit) => void container.#initEnded(exit));
     container.execs.restore(execs);
     return container;
   }
@@ -135,28 +149,16 @@ export class Container {
       init.stdio = this.#initStdio();
       const pidFile = `${this.bundle}/init.pid`;
       removeFile(pidFile);
-      this.#runtime.forgetLog();
-      const { consoleSocket } = init.stdio;
       await init.stdio.ready();
       await init.exclusively(() =>
         this.exits.during(async () => {
-          await traced("shim", "runtime create", this.id, () =>
-            this.#runtime.run(
-              [
-                "create",
-                "--bundle",
-                this.bundle,
-                "--pid-file",
-                pidFile,
-                ...(consoleSocket ? ["--console-socket", consoleSocket] : []),
-                ...(this.options.noPivotRoot ? ["--no-pivot"] : []),
-                ...(this.options.noNewKeyring ? ["--no-new-keyring"] : []),
-                this.id,
-              ],
-              init.stdio!.fds,
-            ),
+          const { noPivotRoot: noPivot, noNewKeyring } = this.options;
+          const { fds: stdio, consoleSocket } = init.stdio!;
+          init.pid = await traced("shim", "runtime create", this.id, () =>
+            this.#runtime.create({
+              ...{ id: this.id, bundle: this.bundle, pidFile, stdio, consoleSocket, noPivot, noNewKeyring },
+            }),
           );
-          init.pid = readPid(pidFile);
           this.#cgroup = cgroupOf(init.pid);
           init.stdio!.started();
           // Before the exit is claimed: TaskCreate comes before TaskExit, however short the life.
@@ -165,7 +167,7 @@ export class Container {
         }),
       );
     } catch (error) {
-      if (this.init.pid > 0) await this.#runtime.run(["delete", "--force", this.id]).catch(() => {});
+      if (this.init.pid > 0) await this.#runtime.delete(this.id, true).catch(() => {});
       await this.init.stdio?.close(0);
       this.#jsonLog?.close();
       undoMounts(this.#rootfs);
@@ -198,9 +200,8 @@ export class Container {
         next(INIT, this.init.state, "exec");
       });
     await this.#request("start", async () => {
-      this.#runtime.forgetLog();
       try {
-        await traced("shim", "runtime start", this.id, () => this.#runtime.run(["start", this.id]));
+        await traced("shim", "runtime start", this.id, () => this.#runtime.start(this.id));
       } catch (error) {
         throw said("OCI runtime start failed", error);
       }
@@ -225,8 +226,7 @@ export class Container {
         log("error", "recording the exit failed", { id: this.id, error });
       }
       // Without a pid namespace of its own the container's other processes outlive init, and hold its streams.
-      if (!this.#ownPidNamespace)
-        await this.#runtime.run(["kill", "--all", this.id, String(SIGKILL)]).catch(() => {});
+      if (!this.#ownPidNamespace) await this.#runtime.kill(this.id, SIGKILL, true).catch(() => {});
       this.lookForOom();
       await init.stdio?.exited(LOG_WAIT);
       this.publisher.publish("/tasks/exit", {
@@ -265,8 +265,11 @@ export class Container {
     }
     if (!all || this.init.state === "deleted") next(INIT, this.init.state, "kill");
     try {
-      await this.#runtime.run(["kill", ...(all ? ["--all"] : []), this.id, String(signal)]);
+      const own = this.options.binary === "" && !all;
+      if (own && signalInit(this.#target, signal)) return;
+      await this.#runtime.kill(this.id, signal, all);
     } catch (error) {
+      if (error instanceof ServiceError) throw error;
       const { message } = error as Error;
       if (/os: process already finished|container not running|no such process/i.test(message))
         throw new ServiceError("NotFound", "process already finished", { cause: error });
@@ -276,11 +279,16 @@ export class Container {
     }
   }
 
+  get #target(): Target {
+    const { pid } = this.init;
+    return { pid, ownPids: this.#ownPidNamespace, cgroup: this.#cgroup, exits: this.exits };
+  }
+
   async pause(): Promise<void> {
     await this.#request("pause", async () => {
       this.#pausing = true;
       try {
-        await this.#runtime.run(["pause", this.id]);
+        await this.#runtime.pause(this.id);
       } catch (error) {
         throw said("OCI runtime pause failed", error);
       } finally {
@@ -293,7 +301,7 @@ export class Container {
   async resume(): Promise<void> {
     await this.#request("resume", async () => {
       try {
-        await this.#runtime.run(["resume", this.id]);
+        await this.#runtime.resume(this.id);
       } catch (error) {
         throw said("OCI runtime resume failed", error);
       }
@@ -304,14 +312,10 @@ export class Container {
   /** Task.Update: `resources` is the OCI LinuxResources as JSON. */
   async update(resources: Uint8Array): Promise<void> {
     await this.#request("update", async () => {
-      const file = `${this.bundle}/update.json`;
-      writeText(file, resources, { mode: 0o600 });
       try {
-        await this.#runtime.run(["update", "--resources", file, this.id]);
+        await this.#runtime.update(this.id, resources);
       } catch (error) {
         throw said("OCI runtime update failed", error);
-      } finally {
-        removeFile(file);
       }
     });
   }
@@ -344,7 +348,7 @@ export class Container {
       next(INIT, init.state, "delete");
       try {
         // Only stopped containers may be deleted without force; a created one still has its process.
-        await this.#runtime.run(["delete", ...(init.exit ? [] : ["--force"]), this.id]);
+        await this.#runtime.delete(this.id, !init.exit);
       } catch (error) {
         if (!/does not exist/.test((error as Error).message)) throw said("OCI runtime delete failed", error);
       }

@@ -14,7 +14,7 @@ import { Exits } from "./exits.ts";
 import type { Flags } from "./flags.ts";
 import { groupOf } from "./group.ts";
 import { checkIdentifier } from "./identifier.ts";
-import { OciRuntime } from "./oci.ts";
+import { SpawnedRuntime } from "./oci/spawned.ts";
 import { readOptions } from "./saved-options.ts";
 
 const KILLED = 128 + 9;
@@ -32,9 +32,9 @@ export async function deleteDead(flags: Flags): Promise<number> {
   const bundle = flags.bundle || process.cwd();
   const options = readOptions(bundle);
   if (options) {
-    const runtime = new OciRuntime({ ...options, bundle }, new Exits());
+    const runtime = new SpawnedRuntime({ ...options, bundle }, new Exits());
     try {
-      await runtime.run(["delete", "--force", flags.id]);
+      await runtime.delete(flags.id, true);
     } catch (error) {
       // Not knowing such a container is what we want; anything else must not keep the mounts.
       if (!/does not exist/.test((error as Error).message))

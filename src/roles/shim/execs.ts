@@ -1,12 +1,11 @@
 // The further processes of a container: remembered by Exec, run by Start, told of when they end.
-import { readText, removeFile, writeText } from "../../../ffi/path.ts";
 import { traced } from "../../observe/trace.ts";
 import { type AnyValue, ServiceError } from "../../wire/containerd/services.ts";
 import { timestamp } from "../../wire/ttrpc/messages/well-known.ts";
 import type { Exit, Exits } from "./exits.ts";
 import { checkIdentifier } from "./identifier.ts";
 import { EXEC, type ExecState, next } from "./lifecycle.ts";
-import type { OciRuntime } from "./oci.ts";
+import type { OciRuntime } from "./oci/runtime.ts";
 import { CLOSE_WAIT, type SavedProcess, ShimProcess } from "./process.ts";
 import type { Publisher } from "./publisher.ts";
 import { said } from "./said.ts";
@@ -24,15 +23,6 @@ export interface ExecsOptions {
   runtime: OciRuntime;
   exits: Exits;
   publisher: Publisher;
-}
-
-/** The pid that a runtime wrote. Throws when it wrote none. */
-export function readPid(path: string): number {
-  const text = readText(path);
-  const pid = Number(text);
-  if (!Number.isInteger(pid) || pid <= 0)
-    throw new Error(`${path}: the runtime wrote no pid but ${JSON.stringify(text)}`);
-  return pid;
 }
 
 export class Execs {
@@ -124,21 +114,12 @@ export class Execs {
   }
 
   async #run(exec: ShimProcess<ExecState>, stdio: Stdio): Promise<void> {
-    const { id, bundle, runtime } = this.options;
-    const pidFile = `${bundle}/${exec.id}.pid`;
-    const specFile = `${bundle}/${exec.id}-process.json`;
-    try {
-      writeText(specFile, this.#specs.get(exec.id)!.value, { mode: 0o600 });
-      runtime.forgetLog();
-      const { consoleSocket } = stdio;
-      const console = consoleSocket ? ["--console-socket", consoleSocket] : [];
-      const args = ["exec", "--process", specFile, "--pid-file", pidFile, "--detach", ...console, id];
-      await traced("shim", "runtime exec", id, () => runtime.run(args, stdio.fds));
-      exec.pid = readPid(pidFile);
-    } finally {
-      removeFile(specFile);
-      removeFile(pidFile);
-    }
+    const { id, runtime } = this.options;
+    const { fds, consoleSocket } = stdio;
+    const process = this.#specs.get(exec.id)!.value;
+    exec.pid = await traced("shim", "runtime exec", id, () =>
+      runtime.exec({ id, execId: exec.id, process, stdio: fds, consoleSocket }),
+    );
   }
 
   #ended(exec: ShimProcess<ExecState>, exit: Exit): Promise<void> {

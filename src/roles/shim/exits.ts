@@ -31,6 +31,12 @@ export class Exits {
     }
   }
 
+  /** Whether a claimed child still lives. */
+  awaits(pid: number): boolean {
+    this.collect();
+    return this.#claims.has(pid);
+  }
+
   /** Nothing is being started. */
   get idle(): boolean {
     return this.#starts === 0;

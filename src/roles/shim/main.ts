@@ -4,17 +4,19 @@ import { part } from "../../launcher/parting.ts";
 import { configureLog } from "../../observe/log.ts";
 import { compiled } from "../../self.ts";
 import { type Flags, parseFlags, UsageError } from "./flags.ts";
+import type { LoadResident } from "./oci/own.ts";
 import { toStderr } from "./stderr.ts";
 
-export async function main(args: string[], calledAs: string): Promise<number> {
+/** `resident` loads our own runtime, where it can be had in this process. */
+export async function shimMain(args: string[], calledAs: string, resident?: LoadResident): Promise<number> {
   if (args[0] === "upgrade") return (await import("./upgrade.ts")).upgrade(args.slice(1));
-  const code = await run(args, calledAs);
+  const code = await run(args, calledAs, resident);
   // All is written by plain writes, and whoever ran `start` or `delete` waits.
   if (compiled) part(code);
   return code;
 }
 
-async function run(args: string[], calledAs: string): Promise<number> {
+async function run(args: string[], calledAs: string, resident: LoadResident | undefined): Promise<number> {
   let flags: Flags;
   try {
     flags = parseFlags(args);
@@ -39,7 +41,7 @@ async function run(args: string[], calledAs: string): Promise<number> {
       case "delete":
         return await (await import("./delete.ts")).deleteDead(flags);
       case "":
-        return await (await import("./serve.ts")).serve(flags);
+        return await (await import("./serve.ts")).serve(flags, resident);
       default:
         throw new Error(`unknown action ${JSON.stringify(flags.action)}: start or delete`);
     }

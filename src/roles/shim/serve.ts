@@ -13,6 +13,7 @@ import { touch } from "./activity.ts";
 import { Control } from "./control.ts";
 import { Exits } from "./exits.ts";
 import type { Flags } from "./flags.ts";
+import type { LoadResident } from "./oci/own.ts";
 import { Publisher } from "./publisher.ts";
 import { TaskService } from "./service.ts";
 import { Sleeper } from "./sleep/sleeper.ts";
@@ -22,7 +23,7 @@ const LISTENER = 3;
 /** How long the last events may take to be delivered before the shim ends anyway. */
 const FLUSH = 5000;
 
-export async function serve(flags: Flags): Promise<number> {
+export async function serve(flags: Flags, resident: LoadResident | undefined): Promise<number> {
   try {
     if (flags.bundle) process.chdir(flags.bundle);
   } catch (error) {
@@ -46,6 +47,7 @@ export async function serve(flags: Flags): Promise<number> {
     runtimeRoot: `${parentOf(flags.address.replace(/^unix:\/\//, ""))}/runc`,
     exits,
     publisher,
+    resident,
     onShutdown: over.resolve,
     onConnect: () => void control.lookForNewer(),
   });

@@ -9,6 +9,7 @@ import type { Handlers } from "../../wire/ttrpc/service.ts";
 import { processesOf } from "./cgroup.ts";
 import { Container, type SavedContainer } from "./container.ts";
 import type { Exit, Exits } from "./exits.ts";
+import type { LoadResident } from "./oci/own.ts";
 import type { Publisher } from "./publisher.ts";
 import { runcOptions } from "./runtime-options.ts";
 
@@ -18,6 +19,8 @@ export interface ServiceOptions {
   runtimeRoot: string;
   exits: Exits;
   publisher: Publisher;
+  /** Loads our own runtime into this process. */
+  resident: LoadResident | undefined;
   /** The shim's container is gone and containerd said so: end the process. */
   onShutdown: () => void;
   /** containerd is there, perhaps a newer one. */
@@ -51,9 +54,7 @@ export class TaskService {
   }
 
   restore(saved: readonly SavedContainer[]): void {
-    const { exits, publisher } = this.options;
-    for (const each of saved)
-      this.#containers.set(each.options.id, Container.restore(each, exits, publisher));
+    for (const each of saved) this.#containers.set(each.options.id, Container.restore(each, this.options));
   }
 
   #of(id: string): Container {
@@ -64,7 +65,7 @@ export class TaskService {
 
   async #create(request: Message<typeof CreateTaskRequest>): Promise<{ pid: number }> {
     const { id, bundle, stdin, stdout, stderr, terminal, checkpoint } = request;
-    const { namespace, runtimeRoot, exits, publisher } = this.options;
+    const { namespace, runtimeRoot, publisher } = this.options;
     if (checkpoint) throw new ServiceError("Unimplemented", "restoring from a checkpoint is not supported");
     if (this.#containers.has(id) || this.#creating.has(id))
       throw new ServiceError("AlreadyExists", `task ${id} already exists`);
@@ -84,8 +85,7 @@ export class TaskService {
           owner: { uid: runc.ioUid, gid: runc.ioGid },
         },
         { stdin, stdout, stderr, terminal },
-        exits,
-        publisher,
+        this.options,
         ({ pid }) =>
           publisher.publish("/tasks/create", {
             containerId: id,

@@ -165,7 +165,7 @@ function removeTree(directory: string): void {
 }
 
 /** Removes the directories. A process that is just dying keeps one busy for a moment, so it tries until the deadline. */
-export function removeCgroups(paths: CgroupPaths, deadlineMs = 2000): void {
+export async function removeCgroups(paths: CgroupPaths, deadlineMs = 2000): Promise<void> {
   const until = performance.now() + deadlineMs;
   let left = directories(paths);
   let wait = 1;
@@ -182,7 +182,7 @@ export function removeCgroups(paths: CgroupPaths, deadlineMs = 2000): void {
     if (left.length === 0) return;
     if (performance.now() > until)
       throw new Error(`failed to remove cgroups: ${left.join(", ")}: device or resource busy`);
-    Bun.sleepSync(wait);
+    await Bun.sleep(wait);
     wait = Math.min(wait * 2, 50);
   }
 }

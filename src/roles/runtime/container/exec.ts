@@ -9,12 +9,13 @@ import { linkText } from "../../../../ffi/path.ts";
 import { pidfdOpen } from "../../../../ffi/process.ts";
 import { isAlive } from "../../../../ffi/process-table.ts";
 import { renderPlan } from "../../../launcher/render.ts";
-import { inherited, pipe, spawnPlan } from "../../../launcher/spawn.ts";
-import type { Process } from "../../../spec/oci/runtime.ts";
+import { pipe, type RunningPlan, spawnPlan } from "../../../launcher/spawn.ts";
+import type { Process, Status } from "../../../spec/oci/runtime.ts";
+import { parseProcess } from "../../../spec/oci/runtime-validate.ts";
 import { readControl } from "../cgroup/files.ts";
 import { hostCgroups, membership } from "../cgroup/hierarchy.ts";
 import { type CgroupPaths, directories } from "../cgroup/paths.ts";
-import { notRunning } from "../errors.ts";
+import { notRunning, RuntimeError } from "../errors.ts";
 import { clampRlimits, execLabel, foreignStdio, hostCapabilities, nullStdio, oomScore } from "../host.ts";
 import { ALL_CAPABILITIES, capabilitySets } from "../launch/capabilities.ts";
 import { type Descriptors, TELL } from "../launch/context.ts";
@@ -22,6 +23,7 @@ import { execPlan } from "../launch/exec-plan.ts";
 import { NAMESPACE_FLAG } from "../launch/namespaces.ts";
 import { keepsGroups } from "./extensions.ts";
 import { filterOf } from "./filter.ts";
+import { givenDescriptors, nextReport, type Stdio } from "./given.ts";
 import { withHome } from "./home.ts";
 import type { Listener } from "./listener.ts";
 import { pidFirst } from "./pid-first.ts";
@@ -34,6 +36,8 @@ export interface ExecOptions {
   root: string;
   process: Process;
   preserveFds: number;
+  /** Its streams, where they are not this process's own. */
+  stdio?: Stdio;
   console: Fd | undefined;
   /** Cgroups to join instead of the container's own. */
   cgroups: CgroupPaths | undefined;
@@ -45,6 +49,22 @@ export interface Executed {
   pid: number;
   /** Lets the program begin. */
   begin(): void;
+}
+
+/** A process document to run. Throws RuntimeError, or what `parseProcess` throws; `name`: of the document, for the errors. */
+export function processFrom(json: string, name: string): Process {
+  const document = parseProcess(json, name);
+  if (!document.args?.length) throw new RuntimeError("args must not be empty");
+  if (!document.cwd.startsWith("/")) throw new RuntimeError("Cwd must be an absolute path");
+  return document;
+}
+
+/** Throws RuntimeError when nothing can be started in a container of that status. */
+export function checkExecutable(status: Status, ignorePaused: boolean): void {
+  if (status === "stopped") throw new RuntimeError("cannot exec in a stopped container");
+  if (status === "paused" && !ignorePaused)
+    throw new RuntimeError("cannot exec in a paused container (use --ignore-paused to override)");
+  if (status === "creating") throw notRunning();
 }
 
 /** Launches a process in the container, up to its execve; undefined after `planOnly`. */
@@ -97,8 +117,8 @@ export async function execInContainer(options: ExecOptions): Promise<Executed | 
       options.warn,
     ),
     knownCapabilities: capabilities.known,
-    ownStdio: foreignStdio(process.user.uid, process.terminal ?? false),
-    nullStdio: nullStdio(process.terminal ?? false),
+    ownStdio: foreignStdio(process.user.uid, process.terminal ?? false, options.stdio),
+    nullStdio: nullStdio(process.terminal ?? false, options.stdio),
     inUserNamespace,
     keepGroups: keepsGroups(config),
     filter: await filterOf(config, options.root),
@@ -116,25 +136,60 @@ export async function execInContainer(options: ExecOptions): Promise<Executed | 
   return launch(options, plan, init, listener, groups && ((pid) => joinRdtGroups!(groups, pid)));
 }
 
-function launch(
+async function launch(
   options: ExecOptions,
   plan: import("../../../launcher/plan.ts").Plan,
   init: Fd,
   listener: Listener | undefined,
   joinGroups: ((pid: number) => void) | undefined,
-): Executed {
+): Promise<Executed> {
   const go = pipe("go pipe");
-  const stdio = inherited(options.preserveFds);
+  const stdio = givenDescriptors(options);
   stdio.push(go.readEnd.number, init.number);
   if (options.console) stdio.push(options.console.number);
   stdio.push(...(listener?.stdio ?? []));
-  const running = spawnPlan(plan, { stdio, argv0: "runc:[EXEC]" });
-  go.readEnd.close();
-  options.console?.close();
+  let running: RunningPlan;
+  try {
+    running = spawnPlan(plan, { stdio, argv0: "runc:[EXEC]", inPlace: 3 + options.preserveFds });
+  } catch (error) {
+    go.writeEnd.close();
+    throw error;
+  } finally {
+    go.readEnd.close();
+    options.console?.close();
+  }
+  // A launcher that waits for a byte ends when it cannot come any more.
+  const close = () => {
+    go.writeEnd.close();
+    running.close();
+  };
   let pid = 0;
-  const next = pidFirst(running);
+  try {
+    pid = await follow(options, running, listener, joinGroups);
+  } catch (error) {
+    close();
+    throw error;
+  }
+  return {
+    pid,
+    begin() {
+      write(go.writeEnd, new Uint8Array([1]));
+      close();
+    },
+  };
+}
+
+/** Answers what the launcher tells until only the start is missing. Resolves to the process's pid. */
+async function follow(
+  options: ExecOptions,
+  running: RunningPlan,
+  listener: Listener | undefined,
+  joinGroups: ((pid: number) => void) | undefined,
+): Promise<number> {
+  let pid = 0;
+  const next = pidFirst(() => nextReport(running, options.stdio !== undefined));
   for (;;) {
-    const report = next();
+    const report = await next();
     if (report.kind === "failed") throw report.error;
     if (report.kind === "closed") throw new Error("process in the container exited prematurely");
     if (report.code === TELL.pid) {
@@ -142,17 +197,9 @@ function launch(
       joinGroups?.(pid);
       listener?.announce(pid, options.state);
       listener?.close();
-    } else if (report.code === TELL.ready) break;
+    } else if (report.code === TELL.ready) return pid;
     else throw new Error(`launcher sent an unknown message 0x${report.code.toString(16)}`);
   }
-  return {
-    pid,
-    begin() {
-      write(go.writeEnd, new Uint8Array([1]));
-      go.writeEnd.close();
-      running.close();
-    },
-  };
 }
 
 /** Joining the namespace one is in is refused for user namespaces and needless for all. */

@@ -36,7 +36,7 @@ export function signalNumber(word: string): number {
 }
 
 /** Whether the container's processes live in a pid namespace that dies with its first process. */
-function ownsPids(state: ContainerState): boolean {
+export function ownsPids(state: ContainerState): boolean {
   return (state.config.linux?.namespaces ?? []).some((one) => one.type === "pid" && !one.path);
 }
 
@@ -105,7 +105,7 @@ export async function destroyContainer(store: StateStore, state: ContainerState)
     if (!killCgroup(paths) && cgroupPids(paths).length > 0) signalAll(state, SIGKILL);
   }
   if (state.systemd_unit) (await import("../systemd/scope.ts")).stopScope(state.systemd_unit);
-  removeCgroups(paths);
+  await removeCgroups(paths);
   if (state.intel_rdt) (await import("./intel-rdt.ts")).removeRdtGroups(state.intel_rdt);
   store.remove(state.id);
   await tryHooks("poststop", state.config.hooks?.poststop, stateDocument(state, "stopped"), (message) =>

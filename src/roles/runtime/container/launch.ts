@@ -48,6 +48,7 @@ import { checkConfig } from "./check.ts";
 import { makeLinkTargets } from "./dangling.ts";
 import { keepsGroups } from "./extensions.ts";
 import { filterOf } from "./filter.ts";
+import type { Stdio } from "./given.ts";
 import { withHome } from "./home.ts";
 import { descriptors, type Extra, type Failures, follow, type PlanMaking, undo } from "./launcher-talk.ts";
 import { absoluteSources, mountSource } from "./mount-source.ts";
@@ -69,6 +70,8 @@ export interface LaunchOptions {
   noPivot: boolean;
   noNewKeyring: boolean;
   preserveFds: number;
+  /** Its streams, where they are not this process's own. */
+  stdio?: Stdio;
   /** How many of the preserved descriptors are sockets of systemd's activation; the container is told. */
   listenFds: number;
   /** Connected socket that takes the console's master. */
@@ -147,11 +150,8 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
   using root = open(rootfs, O_PATH | O_DIRECTORY);
   const prepared = await preparedMounts(config, root);
   const { listener, withListener } = await seccompListener(config, options.planOnly);
-  const extra: Extra = {
-    listener,
-    mounts: [...prepared.values()],
-    rest: mayBeCut(config) && !options.planOnly ? memfd("rest of the plan") : undefined,
-  };
+  using rest = mayBeCut(config) && !options.planOnly ? memfd("rest of the plan") : undefined;
+  const extra: Extra = { listener, mounts: [...prepared.values()], rest };
   const fds = descriptors(options, extra);
   const early: CloneFacts = {
     arch,
@@ -257,8 +257,8 @@ function planMaking(options: LaunchOptions, begun: BegunPlan, early: CloneFacts,
         ...known,
         capabilities: capabilitySets(process.capabilities, permitted & capabilities.known, options.warn),
         knownCapabilities: capabilities.known,
-        ownStdio: foreignStdio(process.user.uid, process.terminal ?? false),
-        nullStdio: nullStdio(process.terminal ?? false),
+        ownStdio: foreignStdio(process.user.uid, process.terminal ?? false, options.stdio),
+        nullStdio: nullStdio(process.terminal ?? false, options.stdio),
         filter: await filterOf(config, store.root),
         withListener: found.withListener,
         rare: await rareSettings(config, process),

@@ -6,18 +6,12 @@ import type { Fd } from "../../../../ffi/fd.ts";
 import { mknodat, open, write, writeAllAt } from "../../../../ffi/file.ts";
 import { readText } from "../../../../ffi/path.ts";
 import { isAlive, processStat } from "../../../../ffi/process-table.ts";
-import {
-  inherited,
-  PlanError,
-  pipe,
-  type Report,
-  type RunningPlan,
-  spawnPlan,
-} from "../../../launcher/spawn.ts";
+import { PlanError, pipe, type Report, type RunningPlan, spawnPlan } from "../../../launcher/spawn.ts";
 import { removeCgroups } from "../cgroup/container.ts";
 import { type Descriptors, TELL } from "../launch/context.ts";
 import type { BegunPlan } from "../launch/create-plan.ts";
 import { NAMESPACE_FLAG } from "../launch/namespaces.ts";
+import { givenDescriptors, nextReport } from "./given.ts";
 import { runHooks } from "./hooks.ts";
 import { writeIdMaps } from "./id-maps.ts";
 import type { Launched, LaunchOptions } from "./launch.ts";
@@ -62,7 +56,7 @@ export async function follow(
     // Read-write: opening does not wait for a writer, and an empty FIFO blocks the reader instead of ending.
     fifo = open(path, O_RDWR);
   }
-  const stdio = inherited(options.preserveFds);
+  const stdio = givenDescriptors(options);
   stdio.push(go.readEnd.number);
   if (fifo) stdio.push(fifo.number);
   if (options.console) stdio.push(options.console.number);
@@ -70,12 +64,16 @@ export async function follow(
   if (extra.rest) stdio.push(extra.rest.number);
   if (stdio.length !== context.fds.report) throw new Error("descriptor plan and spawn disagree");
   failures.go = go.writeEnd;
-  const running = spawnPlan(plan, { stdio, argv0: "runc:[INIT]" });
+  let running: RunningPlan;
+  try {
+    running = spawnPlan(plan, { stdio, argv0: "runc:[INIT]", inPlace: 3 + options.preserveFds });
+  } finally {
+    go.readEnd.close();
+    fifo?.close();
+    options.console?.close();
+    for (const mount of extra.mounts) mount.close();
+  }
   failures.running = running;
-  go.readEnd.close();
-  fifo?.close();
-  options.console?.close();
-  for (const mount of extra.mounts) mount.close();
   const allow = () => {
     try {
       write(go.writeEnd, new Uint8Array([1]));
@@ -98,9 +96,9 @@ export async function follow(
     give();
     rest.close();
   }
-  const next = pidFirst(running);
+  const next = pidFirst(() => nextReport(running, options.stdio !== undefined));
   for (;;) {
-    const report = next();
+    const report = await next();
     if (report.kind !== "message") throw await failure(report, state);
     if (report.code === TELL.pid) {
       state.init_process_pid = report.value;
@@ -205,7 +203,7 @@ export async function undo({ store, state, running, go }: Failures): Promise<voi
     }
   }
   if (state.systemd_unit) (await import("../systemd/scope.ts")).abandonScope(state.systemd_unit);
-  removeCgroups(state.cgroup_paths);
+  await removeCgroups(state.cgroup_paths);
   if (state.intel_rdt) (await import("./intel-rdt.ts")).removeRdtGroups(state.intel_rdt);
   store.remove(state.id);
 }

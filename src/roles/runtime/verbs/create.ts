@@ -1,9 +1,8 @@
 import { connectConsole } from "../container/console-socket.ts";
 import { launchContainer } from "../container/launch.ts";
-import { RuntimeError } from "../errors.ts";
 import { text } from "../flags.ts";
 import { framed } from "../frame.ts";
-import { launchFlags, launchOptions, pidfdSocket } from "./launching.ts";
+import { checkConsole, launchFlags, launchOptions, pidfdSocket } from "./launching.ts";
 import type { Verb } from "./verb.ts";
 
 export const create: Verb = {
@@ -16,10 +15,7 @@ export const create: Verb = {
       const { parsed } = invocation;
       const options = launchOptions(invocation);
       const socket = text(parsed, "consoleSocket");
-      if (options.terminal && !socket)
-        throw new RuntimeError("cannot allocate tty if runc will detach without setting console socket");
-      if (!options.terminal && socket)
-        throw new RuntimeError("cannot use console socket if runc will not detach or allocate tty");
+      checkConsole(options.terminal, socket);
       const pidfd = await pidfdSocket(parsed);
       const launched = await launchContainer({
         ...options,

@@ -1,12 +1,11 @@
 import { readText } from "../../../../ffi/path.ts";
 import type { Config, Process } from "../../../spec/oci/runtime.ts";
-import { parseProcess } from "../../../spec/oci/runtime-validate.ts";
 import { connectConsole } from "../container/console-socket.ts";
-import { execInContainer } from "../container/exec.ts";
+import { checkExecutable, execInContainer, processFrom } from "../container/exec.ts";
 import { writePidFile } from "../container/pid-file.ts";
 import { preservedFds } from "../container/preserved.ts";
 import { containerStatus } from "../container/status.ts";
-import { notRunning, RuntimeError } from "../errors.ts";
+import { RuntimeError } from "../errors.ts";
 import { flag, integer, list, type Parsed, text, wholeNumber, wholeNumbers } from "../flags.ts";
 import { framed } from "../frame.ts";
 import { log } from "../log.ts";
@@ -77,11 +76,7 @@ export const exec: Verb = {
       "exec failed",
       async () => {
         const state = store.read(parsed.rest[0]!);
-        const status = containerStatus(store, state);
-        if (status === "stopped") throw new RuntimeError("cannot exec in a stopped container");
-        if (status === "paused" && !flag(parsed, "ignorePaused"))
-          throw new RuntimeError("cannot exec in a paused container (use --ignore-paused to override)");
-        if (status === "creating") throw notRunning();
+        checkExecutable(containerStatus(store, state), flag(parsed, "ignorePaused"));
         const listenFds = Number(process.env["LISTEN_FDS"] ?? 0) || 0;
         const preserveFds = preservedFds((integer(parsed, "preserveFds") ?? 0) + listenFds);
         const document = processDocument(parsed, state.config);
@@ -135,10 +130,7 @@ export function processDocument(parsed: Parsed, config: Config): Process {
   const file = text(parsed, "process");
   const args = parsed.rest.slice(1);
   if (file !== undefined) {
-    const document = parseProcess(readText(file), file);
-    if (!document.args?.length) throw new RuntimeError("args must not be empty");
-    if (!document.cwd.startsWith("/")) throw new RuntimeError("Cwd must be an absolute path");
-    return document;
+    return processFrom(readText(file), file);
   }
   if (args.length === 0) throw new RuntimeError("process args cannot be empty");
   const document = structuredClone(config.process) as Process;

@@ -2,6 +2,7 @@
 import { type LaunchOptions, readBundle } from "../container/launch.ts";
 import type { PidfdSocket } from "../container/pidfd-socket.ts";
 import { preservedFds } from "../container/preserved.ts";
+import { RuntimeError } from "../errors.ts";
 import { type FlagTable, flag, integer, type Parsed, text, wholeNumber } from "../flags.ts";
 import { log } from "../log.ts";
 import type { Invocation } from "./verb.ts";
@@ -45,6 +46,14 @@ export const launchFlags = {
   },
   plan: { names: ["plan"], kind: "boolean", about: "print the launch plan and exit; nothing is created" },
 } as const satisfies FlagTable;
+
+/** Whether what starts and goes on alone has a socket for its terminal, and only then. Throws RuntimeError. */
+export function checkConsole(terminal: boolean, socket: string | undefined): void {
+  if (terminal && !socket)
+    throw new RuntimeError("cannot allocate tty if runc will detach without setting console socket");
+  if (!terminal && socket)
+    throw new RuntimeError("cannot use console socket if runc will not detach or allocate tty");
+}
 
 /** The socket that --pidfd-socket names, connected. */
 export async function pidfdSocket(parsed: Parsed): Promise<PidfdSocket | undefined> {
