@@ -12,6 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { LineEncoder, MAX_LINE, rfc3339Nano } from "../../src/store/jsonlog/encode.ts";
+import { Entries } from "../../src/store/jsonlog/entries.ts";
 import { JsonLog, readLog } from "../../src/store/jsonlog/index.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "jsonlog-"));
@@ -20,6 +21,12 @@ let serial = 0;
 const fresh = () => join(directory, `${serial++}.log`);
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (of: Uint8Array) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(of);
+const buffer = new Entries();
+const taken = () => text(buffer.take());
+const push = (encoder: LineEncoder, chunk: Uint8Array): string => {
+  encoder.push(chunk, T, buffer);
+  return taken();
+};
 const T = "2024-05-06T07:08:09.1Z";
 
 async function all(path: string, options = {}): Promise<string[]> {
@@ -30,7 +37,7 @@ async function all(path: string, options = {}): Promise<string[]> {
 
 describe("encoder", () => {
   test("Docker's format", () => {
-    expect(new LineEncoder("stderr").push(bytes("a\nb\n"), T)).toBe(
+    expect(push(new LineEncoder("stderr"), bytes("a\nb\n"))).toBe(
       `{"log":"a\\n","stream":"stderr","time":"${T}"}\n{"log":"b\\n","stream":"stderr","time":"${T}"}\n`,
     );
   });
@@ -55,6 +62,11 @@ describe("encoder", () => {
       `a\n${"€".repeat(20_000)}\nb\n`,
       `${"y".repeat(3 * MAX_LINE)}`,
       `${"line of text\n".repeat(5000)}tail`,
+      // One thing to be escaped or decoded in chunks that else need no look.
+      ...['"', "\\", "<", "\t", "\x7f", "\x1f", "é", "€", "😀", "\u2028", "\ufffd"].map(
+        (odd) => `${"line of text\n".repeat(300)}odd ${odd} one\n${"line of text\n".repeat(300)}`,
+      ),
+      "\n".repeat(30_000),
     ];
     for (const sample of samples)
       for (const step of [1, 7, 1000, 16384, 65536, 1 << 20]) {
@@ -62,8 +74,9 @@ describe("encoder", () => {
         const encoder = new LineEncoder("stdout");
         let out = "";
         const input = bytes(sample);
-        for (let at = 0; at < input.length; at += step) out += encoder.push(input.subarray(at, at + step), T);
-        out += encoder.flush(T);
+        for (let at = 0; at < input.length; at += step) out += push(encoder, input.subarray(at, at + step));
+        encoder.flush(T, buffer);
+        out += taken();
         expect(encoder.rest.length).toBe(0);
         const entries = out
           .split("\n")
@@ -78,13 +91,18 @@ describe("encoder", () => {
   });
 
   test("what is no UTF-8 is replaced, and disturbs no other line", () => {
-    const out = new LineEncoder("stdout").push(new Uint8Array([0xff, 10, 0x61, 10, 0xc3, 10]), T);
+    const out = push(new LineEncoder("stdout"), new Uint8Array([0xff, 10, 0x61, 10, 0xc3, 10]));
     expect(
       out
         .split("\n")
         .slice(0, -1)
         .map((l) => (JSON.parse(l) as { log: string }).log),
     ).toEqual(["\ufffd\n", "a\n", "\ufffd\n"]);
+    const many = bytes("line of text\n".repeat(300));
+    many[700] = 0xff;
+    const whole = push(new LineEncoder("stdout"), many);
+    expect(whole.split("\n").filter((line) => line.includes("\ufffd"))).toHaveLength(1);
+    expect(whole.split("\n")).toHaveLength(301);
   });
 });
 

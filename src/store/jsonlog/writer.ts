@@ -6,7 +6,8 @@ import { open, pread, write } from "../../../ffi/file.ts";
 import { makeDirectories, parentOf, removeFile, rename } from "../../../ffi/path.ts";
 import { statAt } from "../../../ffi/tree.ts";
 import { wallClock } from "../../../ffi/wait.ts";
-import { encoder, LineEncoder, rfc3339Nano } from "./encode.ts";
+import { LineEncoder, rfc3339Nano } from "./encode.ts";
+import { Entries } from "./entries.ts";
 
 export type LogStream = "stdout" | "stderr";
 
@@ -19,6 +20,9 @@ export interface JsonLogOptions {
 }
 
 const NEWLINE = 10;
+
+/** One for all logs: it is empty between two calls. */
+const entries = new Entries();
 
 const sizeOf = (fd: Fd) => statAt(fd, "")!.size;
 
@@ -91,14 +95,14 @@ export class JsonLog {
 
   /** Logs output as it came. Throws when the disk does not take it (ENOSPC …); that output is then not logged. */
   write(stream: LogStream, chunk: Uint8Array): void {
-    const text = this.#encoders[stream].push(chunk, rfc3339Nano(wallClock()));
-    if (text !== "") this.#append(encoder.encode(text));
+    this.#encoders[stream].push(chunk, rfc3339Nano(wallClock()), entries);
+    this.#append(entries.take());
   }
 
   /** The stream has ended: its unfinished last line is written as it is. */
   end(stream: LogStream): void {
-    const text = this.#encoders[stream].flush(rfc3339Nano(wallClock()));
-    if (text !== "") this.#append(encoder.encode(text));
+    this.#encoders[stream].flush(rfc3339Nano(wallClock()), entries);
+    this.#append(entries.take());
   }
 
   /** What comes later is dropped. */
@@ -113,7 +117,7 @@ export class JsonLog {
   }
 
   #append(bytes: Uint8Array): void {
-    if (this.#closed) return;
+    if (this.#closed || bytes.length === 0) return;
     // A rotation that failed half-way left none open.
     this.#fd ??= this.#open();
     let rest = bytes;

@@ -13,6 +13,10 @@ import { readerOf, type SourceReader } from "./source.ts";
 
 /** A logged process that writes much is stopped less often. */
 const PIPE_SIZE = 1 << 20;
+/** Less than this in a pipe, again and again, is not worth a wake-up each. */
+const SMALL = 32 * 1024;
+/** Milliseconds. Nobody sees output come later by so much, and in it no one fills a pipe of PIPE_SIZE. */
+const PAUSE = 1;
 /** What may wait in memory for a slow reader once the process has ended. */
 const MAX_LATER = 4 << 20;
 
@@ -28,6 +32,8 @@ export class RelayedOutput implements Output {
   /** Settles when the FIFO has all of it as well. */
   #relayed: Promise<void> = Promise.resolve();
   #logFailed = false;
+  /** When the last chunk came, as performance.now() tells it. */
+  #last = 0;
   /** Between two reads: a chunk is in our hands. */
   #handling = false;
   /** The source has ended and everything went where it should. */
@@ -87,12 +93,16 @@ export class RelayedOutput implements Output {
         this.#handling = true;
         touch();
         if (done) break;
+        const now = performance.now();
         this.#log(() => this.jsonLog?.write(this.stream, value));
         if (this.#draining) this.#relayLater(value);
         else {
           const waiting = this.#goal?.write(value);
           if (waiting) await this.#unlessDraining(waiting);
+          // Who writes line by line would be met after every one of them: he fills his pipe meanwhile, and runs.
+          else if (value.length < SMALL && now - this.#last < PAUSE) await Bun.sleep(PAUSE);
         }
+        this.#last = now;
         this.#handling = false;
       }
     } catch (error) {

@@ -1,0 +1,36 @@
+// Text on its way to the file as UTF-8, in memory that is used again: a fresh array for each chunk of output would be made,
+// zeroed and collected ten thousand times a second.
+
+const encoder = new TextEncoder();
+const FIRST = 64 * 1024;
+/** What a chunk of nothing but newlines needed (seventy times its size) is not kept. */
+const KEPT = 1 << 20;
+
+export class Entries {
+  #bytes = new Uint8Array(0);
+  #length = 0;
+
+  add(text: string): void {
+    for (let rest = text; ; ) {
+      const { read, written } = encoder.encodeInto(rest, this.#bytes.subarray(this.#length));
+      this.#length += written;
+      if (read === rest.length) return;
+      rest = rest.slice(read);
+      this.#grow(rest.length);
+    }
+  }
+
+  #grow(by: number): void {
+    const bytes = new Uint8Array(Math.max(FIRST, 2 * (this.#length + by)));
+    bytes.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = bytes;
+  }
+
+  /** What was added since the last call; valid until the next addition. */
+  take(): Uint8Array {
+    const taken = this.#bytes.subarray(0, this.#length);
+    this.#length = 0;
+    if (this.#bytes.length > KEPT) this.#bytes = new Uint8Array(0);
+    return taken;
+  }
+}
