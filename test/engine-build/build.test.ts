@@ -492,7 +492,6 @@ describe.skipIf(why !== undefined)(why ? `builds (skipped: ${why})` : "builds", 
       ["FROM busybox", { t: "UPPER" }, "must be lowercase"],
       ["FROM busybox", { platform: "no/such/x/y" }, "cannot parse platform"],
       ["FROM busybox", { buildargs: "nope" }, "buildargs is not valid JSON"],
-      ["FROM busybox", { version: "2" }, "BuildKit builds are not supported"],
       [
         "FROM busybox",
         { remote: "https://example.com/a.git" },

@@ -36,7 +36,7 @@ describe("the API", () => {
       expect(await response.text()).toBe("OK");
       expect(Object.fromEntries(response.headers)).toMatchObject({
         "api-version": "1.51",
-        "builder-version": "1",
+        "builder-version": "2",
         "docker-experimental": "false",
         ostype: "linux",
         swarm: "inactive",

@@ -9,18 +9,22 @@ import { PullProgress } from "../images/progress.ts";
 import { clientReference } from "../images/resolve.ts";
 import type { StoredImage } from "../images/store.ts";
 import type { RegistryConfig } from "./options.ts";
-import type { BuildOutput } from "./output.ts";
+import type { BuildReport } from "./report.ts";
 
 /** Docker Hub's key in X-Registry-Config. */
 const HUB = "https://index.docker.io/v1/";
 
-function authFor(domain: string, config: RegistryConfig): RegistryAuth | undefined {
-  const keys = domain === "docker.io" ? [HUB, "docker.io", "index.docker.io"] : [domain, `https://${domain}`];
-  for (const key of keys) {
-    const found = config[key];
-    if (found) return toRegistryAuth(found);
-  }
-  return undefined;
+/** Whom to be for a registry ("docker.io", "localhost:5000"). */
+export type Credentials = (domain: string) => Promise<RegistryAuth | undefined>;
+
+/** Those that came in X-Registry-Config. */
+export function credentialsIn(config: RegistryConfig): Credentials {
+  return async (domain) => {
+    const keys =
+      domain === "docker.io" ? [HUB, "docker.io", "index.docker.io"] : [domain, `https://${domain}`];
+    const found = keys.map((key) => config[key]).find((one) => one !== undefined);
+    return found && toRegistryAuth(found);
+  };
 }
 
 export interface BaseRequest {
@@ -28,7 +32,7 @@ export interface BaseRequest {
   pull: boolean;
   /** "os/arch", when one was asked for. */
   platform: string | undefined;
-  registries: RegistryConfig;
+  credentials: Credentials;
   signal: AbortSignal;
 }
 
@@ -46,7 +50,7 @@ export async function baseImage(
   engine: Engine,
   name: string,
   request: BaseRequest,
-  output: BuildOutput,
+  report: BuildReport,
 ): Promise<StoredImage> {
   if (!request.pull) {
     try {
@@ -57,26 +61,27 @@ export async function baseImage(
     }
   }
   const reference = clientReference(name);
+  const auth = await request.credentials(reference.domain);
   const progress = new PullProgress();
   // The pull's reports come from callbacks; what they say is written in their order.
   let saying: Promise<void> = Promise.resolve();
   let first = true;
   const { image, changed } = await engine.images.pull(name, {
     ...(request.platform ? { platform: request.platform } : {}),
-    auth: authFor(reference.domain, request.registries),
+    auth,
     signal: request.signal,
-    onProgress(report) {
-      const lines = progress.lines(report);
+    onProgress(step) {
+      const lines = progress.lines(step);
       if (first)
         lines.unshift({ status: `Pulling from ${reference.path}`, id: reference.digest ?? reference.tag });
       first = false;
-      for (const line of lines) saying = saying.then(() => output.line(line));
+      for (const line of lines) saying = saying.then(() => report.pulling(line));
     },
   });
   await saying;
   const shown = familiarString(reference);
-  await output.line({ status: `Digest: ${image.targetDigest}` });
-  await output.line({
+  await report.pulling({ status: `Digest: ${image.targetDigest}` });
+  await report.pulling({
     status: changed
       ? `Status: Downloaded newer image for ${shown}`
       : `Status: Image is up to date for ${shown}`,

@@ -3,123 +3,127 @@
 import { S_IFDIR } from "../../../../ffi/constants/fcntl.ts";
 import { toByteName } from "../../../../ffi/tree.ts";
 import { END, encodeHeader } from "../../../store/tar/encode.ts";
-import { badRequest } from "../errors.ts";
 import { putLayer, unpackLayer } from "../images/write.ts";
 import { BuildArgs } from "./args.ts";
-import { baseImage } from "./base.ts";
+import { baseImage, type Credentials } from "./base.ts";
 import { directoryEntry } from "./copy-layer.ts";
 import { copyStep } from "./copy-step.ts";
 import { DockerfileError } from "./dockerfile/error.ts";
 import { type Instruction, type InstructionOf, parseInstruction } from "./dockerfile/instructions.ts";
-import { type Plan, type Stage, stageIndex } from "./dockerfile/stages.ts";
+import { type Plan, stageIndex } from "./dockerfile/stages.ts";
 import { expandWord, lookupIn } from "./dockerfile/words.ts";
 import { expandInstruction } from "./expand.ts";
-import { applyMetadata, shellOf } from "./metadata.ts";
-import type { RegistryConfig } from "./options.ts";
+import { applyMetadata } from "./metadata.ts";
+import { baseOf, neededStages, placesIn, type StageBase, targetStage } from "./needed.ts";
+import type { StepTitle } from "./report.ts";
 import { openSnapshot } from "./rootfs.ts";
 import { runStep } from "./run-step.ts";
 import { beginStage, commitStep, type StageState, type StepImage, scratchImage, stepImage } from "./state.ts";
 import type { StepGround } from "./step.ts";
 import { landingIn } from "./tree.ts";
 
-const short = (id: string): string => id.replace(/^sha256:/, "").slice(0, 12);
-
 export class Builder {
-  /** What each stage came to, in their order. */
-  readonly #results: StepImage[] = [];
+  /** What each stage came to, by its place in the Dockerfile. */
+  readonly #results = new Map<number, StepImage>();
   #step = 1;
 
   constructor(
     private readonly ground: StepGround,
     private readonly plan: Plan,
-    private readonly registries: RegistryConfig,
+    private readonly credentials: Credentials,
   ) {}
 
   /** Builds up to the target stage. Returns the image's id. Throws DockerfileError, CommandFailed, ApiError. */
   async build(): Promise<string> {
-    const { options, output } = this.ground;
+    const { options, report } = this.ground;
     const { plan } = this;
-    const stages = this.#upTo(options.target);
+    const target = targetStage(plan, options.target);
     const args = BuildArgs.of(options.buildArgs, options.platform);
+    // What a stage's FROM says may depend on these, and with it which stages are needed.
+    const meta = BuildArgs.of(options.buildArgs, options.platform);
+    for (const declared of plan.metaArgs) declareMeta(declared, meta, plan.escapeChar);
+    const needed = options.onlyNeeded
+      ? neededStages(plan, target, meta.metaLookup)
+      : plan.stages.slice(0, target + 1).map((_, i) => i);
     const total =
-      plan.metaArgs.length + stages.reduce((sum, stage) => sum + 1 + stage.instructions.length, 0);
+      plan.metaArgs.length + needed.reduce((sum, i) => sum + 1 + plan.stages[i]!.instructions.length, 0);
     const labels = Object.entries(options.labels).sort(([a], [b]) => (a < b ? -1 : 1));
     const steps = total + labels.length;
-    for (const meta of plan.metaArgs) {
-      await this.#tell(meta.node.original, steps);
-      const { args: declared } = expandInstruction(meta, args.metaLookup, plan.escapeChar) as typeof meta;
-      for (const { name, value } of declared) args.declareMeta(name, value);
+    for (const declared of plan.metaArgs) {
+      await this.#tell(declared, steps);
+      declareMeta(declared, args, plan.escapeChar);
     }
-    for (const [i, stage] of stages.entries()) {
-      const last = i === stages.length - 1;
-      const extra = last ? labels.map(([name, value]) => labelInstruction(name, value)) : [];
-      await this.#stage(stage, [...stage.instructions, ...extra], args, steps);
+    for (const i of needed) {
+      const stage = plan.stages[i]!;
+      const extra = i === target ? labels.map(([name, value]) => labelInstruction(name, value)) : [];
+      await this.#stage(i, [...stage.instructions, ...extra], args, steps);
     }
     const unused = args.unused();
     if (unused.length > 0) {
-      await output.stdout(`[Warning] One or more build-args [${unused.join(" ")}] were not consumed\n`);
+      await report.warning("arguments", `One or more build-args [${unused.join(" ")}] were not consumed`);
     }
-    const { id } = this.#results.at(-1)!;
+    const { id } = this.#results.get(target)!;
     if (id === "") throw new DockerfileError("No image was generated. Is your Dockerfile empty?");
     return id;
   }
 
-  #upTo(target: string): Stage[] {
-    const { stages } = this.plan;
-    if (target === "") return stages;
-    const index = stageIndex(stages, target);
-    if (index < 0) throw badRequest(`failed to reach build target ${target} in Dockerfile`);
-    return stages.slice(0, index + 1);
-  }
-
-  async #tell(what: string, steps: number): Promise<void> {
+  async #tell({ node }: Instruction, of: number, place?: StepTitle["place"]): Promise<void> {
     this.ground.signal.throwIfAborted();
-    await this.ground.output.stdout(`Step ${this.#step++}/${steps} : ${what}\n`);
+    const number = this.#step++;
+    await this.ground.report.step({ text: node.original, number, of, ...(place ? { place } : {}) });
   }
 
-  async #stage(stage: Stage, instructions: Instruction[], shared: BuildArgs, steps: number): Promise<void> {
-    const { output } = this.ground;
+  async #stage(index: number, instructions: Instruction[], shared: BuildArgs, steps: number): Promise<void> {
+    const { report } = this.ground;
+    const { from } = this.plan.stages[index]!;
     const args = shared.forStage();
-    await this.#tell(stage.from.node.original, steps);
-    const { state, triggers } = beginStage(await this.#from(stage.from, shared));
-    await this.#triggers(state, triggers, args);
-    await output.stdout(` ---> ${short(state.image.id)}\n`);
+    const base = this.#base(from, index, shared);
+    const places = placesIn(this.plan, index, instructions, base);
+    await this.#tell(from, steps, places.from);
+    const { state, triggers } = beginStage(await this.#from(base, from, shared));
+    await this.#triggers(state, triggers, args, index);
+    await report.stepDone(state.image.id);
     for (const instruction of instructions) {
-      await this.#tell(instruction.node.original, steps);
-      await this.#dispatch(state, instruction, args);
-      await output.stdout(` ---> ${short(state.image.id)}\n`);
+      await this.#tell(instruction, steps, places.of(instruction));
+      await this.#dispatch(state, instruction, args, index);
+      await report.stepDone(state.image.id);
     }
-    this.#results.push(state.image);
-    if (state.image.id !== "") await output.line({ aux: { ID: state.image.id } });
+    this.#results.set(index, state.image);
+    await report.stageDone(state.image.id);
   }
 
-  async #from({ base, platform }: InstructionOf<"from">, args: BuildArgs): Promise<StepImage> {
-    const { options } = this.ground;
+  #base({ base }: InstructionOf<"from">, index: number, args: BuildArgs): StageBase {
     const name = expandWord(base, args.metaLookup, this.plan.escapeChar);
     if (name === "") throw new DockerfileError(`base name (${base}) should not be blank`);
+    return baseOf(this.plan, index, name);
+  }
+
+  async #from(base: StageBase, { platform }: InstructionOf<"from">, args: BuildArgs): Promise<StepImage> {
+    const { options } = this.ground;
     const asked = expandWord(platform, args.metaLookup, this.plan.escapeChar) || options.platformText;
-    const earlier = this.plan.stages.findIndex(
-      ({ from }, i) => i < this.#results.length && from.name !== "" && from.name === name.toLowerCase(),
-    );
-    if (earlier >= 0) return this.#results[earlier]!;
-    if (name === "scratch") return scratchImage(options.platform);
-    return await this.#image(name, asked);
+    if ("stage" in base) return this.#results.get(base.stage)!;
+    if ("scratch" in base) return scratchImage(options.platform);
+    return await this.#image(base.image, asked);
   }
 
   async #image(name: string, platform: string | undefined): Promise<StepImage> {
-    const { engine, options, output, signal } = this.ground;
-    const request = { pull: options.pull, platform, registries: this.registries, signal };
-    return stepImage(await baseImage(engine, name, request, output));
+    const { engine, options, report, signal } = this.ground;
+    const request = { pull: options.pull, platform, credentials: this.credentials, signal };
+    return stepImage(await baseImage(engine, name, request, report));
   }
 
-  async #triggers(state: StageState, triggers: readonly string[], args: BuildArgs): Promise<void> {
+  async #triggers(
+    state: StageState,
+    triggers: readonly string[],
+    args: BuildArgs,
+    stage: number,
+  ): Promise<void> {
     if (triggers.length === 0) return;
-    const many = triggers.length === 1 ? "trigger" : "triggers";
-    await this.ground.output.stdout(`# Executing ${triggers.length} build ${many}\n`);
-    for (const trigger of triggers) await this.#dispatch(state, parseInstruction(trigger), args);
+    await this.ground.report.triggers(triggers.length);
+    for (const trigger of triggers) await this.#dispatch(state, parseInstruction(trigger), args, stage);
   }
 
-  async #dispatch(state: StageState, written: Instruction, args: BuildArgs): Promise<void> {
+  async #dispatch(state: StageState, written: Instruction, args: BuildArgs, stage: number): Promise<void> {
     const lookup = lookupIn([...(state.config.Env ?? []), ...args.entries()]);
     const instruction = expandInstruction(written, lookup, this.plan.escapeChar);
     switch (instruction.kind) {
@@ -127,10 +131,16 @@ export class Builder {
         for (const { name, value } of instruction.args) args.declare(name, value);
         return await this.#metadata(state, `ARG ${instruction.args.map(shownArg).join(" ")}`);
       case "run":
-        return await runStep(this.ground, state, instruction, args);
+        return await runStep(
+          this.ground,
+          state,
+          instruction,
+          args,
+          async (from) => (await this.#source(from, stage))!,
+        );
       case "copy":
       case "add":
-        return await copyStep(this.ground, state, instruction, await this.#source(instruction.from));
+        return await copyStep(this.ground, state, instruction, await this.#source(instruction.from, stage));
       case "workdir":
         return await this.#workdir(state, instruction);
       default: {
@@ -142,29 +152,33 @@ export class Builder {
   }
 
   /** The snapshot behind --from. */
-  async #source(from: string): Promise<string | undefined> {
+  async #source(from: string, current: number): Promise<string | undefined> {
     if (from === "") return undefined;
-    const current = this.#results.length;
     const index = stageIndex(this.plan.stages.slice(0, current + 1), from);
     if (index === current) {
       throw new DockerfileError(`invalid from flag value ${from}: refers to current build stage`);
     }
-    if (index >= 0) return this.#results[index]!.chainId;
+    const made = this.#results.get(index);
+    if (made) return made.chainId;
+    if (index >= 0) {
+      // A trigger of a base image named it: nobody could know of that beforehand.
+      throw new DockerfileError(`stage ${from} is needed by ONBUILD only, and was not built`);
+    }
     return (await this.#image(from, this.ground.options.platformText)).chainId;
   }
 
   async #metadata(state: StageState, said: string): Promise<void> {
-    // Two blanks, as docker has written them since its first days.
-    const comment = [...shellOf(state.config), `#(nop)  ${said}`].join(" ");
-    if (await this.ground.useCache(state, comment)) return;
-    state.image = await commitStep(this.ground.engine.images, state, comment, undefined);
+    const words = this.ground.wording.metadata(state, said);
+    if (await this.ground.useCache(state, words)) return;
+    state.image = await commitStep(this.ground, state, words, undefined);
   }
 
   /** WORKDIR makes the directory, where the image has none. */
   async #workdir(state: StageState, instruction: Instruction): Promise<void> {
     const { ground } = this;
-    const comment = [...shellOf(state.config), `#(nop) ${applyMetadata(state, instruction)}`].join(" ");
-    if (await ground.useCache(state, comment)) return;
+    const said = applyMetadata(state, instruction)!;
+    const words = ground.wording.workdir(state, said);
+    if (await ground.useCache(state, words)) return;
     using base = await openSnapshot(ground, state.image.chainId);
     const landing = landingIn(base, toByteName(state.config.WorkingDir!));
     if (landing.end && landing.end.type !== S_IFDIR) {
@@ -174,7 +188,7 @@ export class Builder {
       .map((_, i) => landing.parts.slice(0, i + 1).join("/"))
       .slice(landing.existing);
     if (missing.length === 0) {
-      state.image = await commitStep(ground.engine.images, state, comment, undefined);
+      state.image = await commitStep(ground, state, words, undefined);
       return;
     }
     const now = new Date();
@@ -184,8 +198,17 @@ export class Builder {
     })();
     const layer = await putLayer(ground, tar);
     const chainId = await unpackLayer(ground, layer, state.image.chainId);
-    state.image = await commitStep(ground.engine.images, state, comment, { ...layer, chainId });
+    state.image = await commitStep(ground, state, words, { ...layer, chainId });
   }
+}
+
+function declareMeta(instruction: InstructionOf<"arg">, args: BuildArgs, escapeChar: string): void {
+  const { args: declared } = expandInstruction(
+    instruction,
+    args.metaLookup,
+    escapeChar,
+  ) as typeof instruction;
+  for (const { name, value } of declared) args.declareMeta(name, value);
 }
 
 const shownArg = ({ name, value }: { name: string; value?: string }): string =>

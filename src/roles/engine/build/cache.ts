@@ -2,11 +2,20 @@
 import type { ImageHistory } from "../../../spec/engine/image.ts";
 import { chainIds } from "../../../spec/oci/image.ts";
 import type { ImageStore, StoredImage } from "../images/store.ts";
-import { CACHE_LABEL, cacheKey, commitStep, type StageState, type StepImage, stepImage } from "./state.ts";
+import {
+  CACHE_LABEL,
+  type CommitGround,
+  cacheKey,
+  commitStep,
+  type StageState,
+  type StepImage,
+  stepImage,
+} from "./state.ts";
+import type { Said } from "./wording.ts";
 
 export interface BuildCache {
   /** The image after the step, if an earlier build (or a cache-from image) has made it. */
-  find(state: StageState, comment: string): Promise<StepImage | undefined>;
+  find(state: StageState, said: Said): Promise<StepImage | undefined>;
 }
 
 /** --no-cache */
@@ -27,19 +36,19 @@ function continues(image: StoredImage, base: StepImage): boolean {
 
 /** One step of a cache-from image as an image of its own. */
 async function restore(
-  images: ImageStore,
+  ground: CommitGround,
   state: StageState,
-  comment: string,
+  said: Said,
   source: StoredImage,
 ): Promise<StepImage | undefined> {
   const history = source.config.history![state.image.config.history?.length ?? 0]!;
-  if (history.empty_layer) return await commitStep(images, state, comment, undefined);
+  if (history.empty_layer) return await commitStep(ground, state, said, undefined);
   const index = state.image.config.rootfs.diff_ids.length;
   const diffId = source.config.rootfs.diff_ids[index];
   const descriptor = source.layers[index];
   if (diffId === undefined || !descriptor) return undefined;
   const chainId = chainIds(source.config.rootfs.diff_ids)[index]!;
-  return await commitStep(images, state, comment, { diffId, descriptor, chainId });
+  return await commitStep(ground, state, said, { diffId, descriptor, chainId });
 }
 
 async function named(images: ImageStore, names: readonly string[]): Promise<StoredImage[]> {
@@ -60,11 +69,12 @@ function ledTo(step: StoredImage, images: readonly StoredImage[], all: readonly 
 }
 
 /** @param from names of --cache-from; those that are not here are left out */
-export function openCache(images: ImageStore, from: readonly string[]): BuildCache {
+export function openCache(ground: CommitGround, from: readonly string[]): BuildCache {
+  const { images } = ground.engine;
   return {
-    async find(state, comment) {
+    async find(state, said) {
       const all = await images.list();
-      const key = cacheKey(state, comment);
+      const key = cacheKey(state, said);
       const children = all
         .filter((image) => image.records.some((record) => record.labels[CACHE_LABEL] === key))
         .filter((image) => state.image.id === "" || image.parent === state.image.id)
@@ -73,14 +83,16 @@ export function openCache(images: ImageStore, from: readonly string[]): BuildCac
       // With --cache-from only what led to one of those images counts.
       const found = from.length === 0 ? children[0] : children.find((child) => ledTo(child, sources, all));
       if (found) return stepImage(found);
+      // An image from elsewhere has its history to go by, which tells all of a step only in the classic words.
+      if (said.key !== said.createdBy) return undefined;
       for (const source of sources) {
         if (!continues(source, state.image)) continue;
         const history = source.config.history!;
         const at = state.image.config.history?.length ?? 0;
-        if (madeBy(history[at]) !== comment) continue;
+        if (madeBy(history[at]) !== said.createdBy) continue;
         // Its last step is the image itself.
         if (at === history.length - 1) return stepImage(source);
-        const step = await restore(images, state, comment, source);
+        const step = await restore(ground, state, said, source);
         if (step) return step;
       }
       return undefined;

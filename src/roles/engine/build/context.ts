@@ -14,18 +14,27 @@ import { buildsDirectory } from "./leftovers.ts";
 import type { BuildOptions } from "./options.ts";
 import { partsOf, readIn } from "./tree.ts";
 
+/** A directory that can be copied from. */
+export interface ContextTree {
+  fd: Fd;
+  path: string;
+}
+
 export interface BuildContext extends Disposable {
-  /** Undefined when only a Dockerfile was given: then nothing can be copied. */
-  root: Fd | undefined;
+  /**
+   * The files that come from the client, those that `sources` name among them, as far as there are any. Undefined when only a
+   * Dockerfile was given: then nothing can be copied.
+   */
+  tree(sources: readonly string[]): Promise<ContextTree | undefined>;
   dockerfile: string;
   /** A directory of this build's own, for downloads. */
   scratch: string;
 }
 
-const IGNORE = ".dockerignore";
+export const IGNORE = ".dockerignore";
 
 /** A new directory for one build. */
-function workDirectory(dataRoot: string): string {
+export function workDirectory(dataRoot: string): string {
   const directory = join(buildsDirectory(dataRoot), randomUUID());
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   return directory;
@@ -67,7 +76,11 @@ async function fetchRemote(
   return { archive: response.body as unknown as AsyncIterable<Uint8Array> };
 }
 
-async function unpack(archive: AsyncIterable<Uint8Array>, into: string, signal: AbortSignal): Promise<void> {
+export async function unpack(
+  archive: AsyncIterable<Uint8Array>,
+  into: string,
+  signal: AbortSignal,
+): Promise<void> {
   mkdirSync(into, { mode: 0o755 });
   try {
     await applyTar(uncompressed(archive), into, { plainNames: true, signal });
@@ -78,8 +91,11 @@ async function unpack(archive: AsyncIterable<Uint8Array>, into: string, signal: 
   }
 }
 
-/** The Dockerfile in the context; then it, and .dockerignore, go where .dockerignore says so (moby: removeDockerfile). */
-function takeDockerfile(root: Fd, name: string): string {
+/**
+ * The Dockerfile in the context. With the classic builder it, and .dockerignore, then go where .dockerignore says so (moby:
+ * removeDockerfile).
+ */
+function takeDockerfile(root: Fd, name: string, classic: boolean): string {
   const parts = partsOf(toByteName(name));
   if (parts.includes("..")) throw badRequest(`Forbidden path outside the build context: ${name}`);
   const path = parts.join("/");
@@ -87,7 +103,7 @@ function takeDockerfile(root: Fd, name: string): string {
   const found = readIn(root, path) ?? (path === "Dockerfile" ? readIn(root, "dockerfile") : undefined);
   if (!found) throw badRequest(`Cannot locate specified Dockerfile: ${name}`);
   if (found.length === 0) throw badRequest(`the Dockerfile (${name}) cannot be empty`);
-  const ignored = readIn(root, IGNORE);
+  const ignored = classic ? readIn(root, IGNORE) : undefined;
   if (ignored) {
     let ignore: Ignore;
     try {
@@ -101,6 +117,9 @@ function takeDockerfile(root: Fd, name: string): string {
   }
   return Buffer.from(found).toString("utf8");
 }
+
+export const openTree = (directory: string): Fd =>
+  openName(AT_FDCWD, toByteName(directory), O_RDONLY | O_DIRECTORY);
 
 /** Receives the context whole. Throws ApiError for one that cannot be used; nothing is left on disk then. */
 export async function receiveContext(
@@ -117,16 +136,16 @@ export async function receiveContext(
         ? { archive: body ?? undefined, text: undefined }
         : await fetchRemote(options.remote, signal);
     if (source.text !== undefined) {
-      return { root: undefined, dockerfile: source.text, scratch, [Symbol.dispose]: clear };
+      return { tree: async () => undefined, dockerfile: source.text, scratch, [Symbol.dispose]: clear };
     }
     if (!source.archive) throw badRequest("the build needs a context: the request has no body");
     const directory = join(scratch, "context");
     await unpack(source.archive, directory, signal);
-    const root = openName(AT_FDCWD, toByteName(directory), O_RDONLY | O_DIRECTORY);
+    const root = openTree(directory);
     try {
-      const dockerfile = takeDockerfile(root, options.dockerfile);
+      const dockerfile = takeDockerfile(root, options.dockerfile, options.version === "1");
       return {
-        root,
+        tree: async () => ({ fd: root, path: directory }),
         dockerfile,
         scratch,
         [Symbol.dispose]() {

@@ -2,7 +2,7 @@
 import { S_IFDIR, S_IFREG } from "../../../../ffi/constants/fcntl.ts";
 import { isErrno } from "../../../../ffi/errno.ts";
 import type { Fd } from "../../../../ffi/fd.ts";
-import { type ByteName, toByteName } from "../../../../ffi/tree.ts";
+import { type ByteName, showName, toByteName } from "../../../../ffi/tree.ts";
 import { END, encodeHeader, paddingOf } from "../../../store/tar/encode.ts";
 import type { TarEntry } from "../../../store/tar/entry.ts";
 import { packTree } from "../../../store/tar/pack.ts";
@@ -28,8 +28,10 @@ export interface CopyRequest {
   ownerGiven: boolean;
   /** --chmod */
   mode: number | undefined;
-  /** ADD: unpack local archives. */
-  unpack: boolean;
+  /** ADD: unpack archives; undefined for those that are local. */
+  unpack: boolean | undefined;
+  /** --exclude: what is left out of directories, by its path below the source. */
+  excludes(path: string): boolean;
   now: Date;
 }
 
@@ -89,13 +91,26 @@ async function* copyDirectory(
   source: CopySource,
   own: (entry: TarEntry) => TarEntry,
 ): AsyncGenerator<Uint8Array> {
-  const landing = landingIn(request.base, toByteName(request.target));
-  if (landing.end && landing.end.type !== S_IFDIR) throw noDirectory(request.target);
+  const target = targetOf(request.target, source, true);
+  const landing = landingIn(request.base, toByteName(target));
+  if (landing.end && landing.end.type !== S_IFDIR) throw noDirectory(target);
   yield* made.to(landing);
   const prefix = landing.parts.length === 0 ? "" : `${landing.parts.join("/")}/`;
-  const tree = packTree(`/proc/self/fd/${source.fd.number}/`, { prefix });
+  const below = (path: ByteName): string => showName(path.slice(prefix.length));
+  const tree = packTree(`/proc/self/fd/${source.fd.number}/`, {
+    prefix,
+    // A later pattern may take something in a directory back.
+    choose: (path, directory) => (!request.excludes(below(path)) ? "take" : directory ? "within" : "leave"),
+  });
   // The target itself is there by now, and keeps its own owner and mode.
   yield* rewriteTar(tree, (entry) => (entry.name === prefix ? undefined : own(entry)));
+}
+
+/** Where a source goes: with --parents below the target, into the directories that it came from. */
+function targetOf(target: string, { parents, name }: CopySource, directory: boolean): string {
+  if (!parents) return target;
+  const below = [...parents, ...(directory ? [name] : [])].map(showName);
+  return `${joinPath(target, below.join("/"))}/`;
 }
 
 const noDirectory = (target: string): DockerfileError =>
@@ -107,8 +122,10 @@ async function* copyFile(
   source: CopySource,
   own: (entry: TarEntry) => TarEntry,
 ): AsyncGenerator<Uint8Array> {
-  const { target, base } = request;
-  if (request.unpack && !source.plain && source.stat.type === S_IFREG) {
+  const { base } = request;
+  const target = targetOf(request.target, source, false);
+  const unpack = request.keyword === "ADD" && (request.unpack ?? !source.plain);
+  if (unpack && source.stat.type === S_IFREG) {
     const archive = await openArchive(source.fd);
     if (archive) {
       yield* unpackInto(request, made, archive);

@@ -15,6 +15,8 @@ export interface CopySource {
   attributes: ReadonlyMap<ByteName, Uint8Array>;
   /** The name that it gets in a directory. */
   name: ByteName;
+  /** --parents: the directories of the source that are kept below the target. */
+  parents?: ByteName[];
   /** "file:…", "dir:…": its content, without times and owners. */
   hash: string;
   /** ADD must not unpack it (it came from a URL or a here-document). */
@@ -58,6 +60,23 @@ const hasWildcards = (path: string): boolean => /[*?[]/.test(path.replace(/\\./g
 function matching(tree: SourceTree, pattern: string): ByteName[] {
   const wanted = globToRegExp(partsOf(pattern).join("/"));
   return [...pathsIn(tree.root)].filter((path) => wanted.test(showName(path)));
+}
+
+/** "a/./b/c" → "b": what --parents keeps of the way to a source, which begins behind a lone dot. */
+function parentsOf(path: ByteName, word: string): ByteName[] {
+  const pivot = toByteName(word).split("/./");
+  const skipped = pivot.length > 1 ? partsOf(pivot[0]!).length : 0;
+  return partsOf(path).slice(skipped, -1);
+}
+
+/** As sourcesIn, with the directories that each is in. Throws DockerfileError. */
+export function sourcesWithParents(tree: SourceTree, word: string): CopySource[] {
+  const paths = hasWildcards(word) ? matching(tree, word) : [toByteName(word)];
+  return paths.flatMap((path) => {
+    const source = sourceAt(tree, path);
+    if (!source) throw missing(partsOf(word).join("/"), tree);
+    return { ...source, parents: parentsOf(path, word) };
+  });
 }
 
 /** What one source word of COPY means in a tree. Throws DockerfileError for one that is not there. */

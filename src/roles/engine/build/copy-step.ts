@@ -9,11 +9,17 @@ import { readInRoot } from "../containers/rootfs.ts";
 import { putLayer, unpackLayer } from "../images/write.ts";
 import { resolveUser } from "../oci/user.ts";
 import { copyLayer } from "./copy-layer.ts";
-import { type CopySource, combinedHash, type SourceTree, sourcesIn } from "./copy-sources.ts";
+import {
+  type CopySource,
+  combinedHash,
+  type SourceTree,
+  sourcesIn,
+  sourcesWithParents,
+} from "./copy-sources.ts";
 import { DockerfileError } from "./dockerfile/error.ts";
 import type { InstructionOf } from "./dockerfile/instructions.ts";
+import { Ignore } from "./dockerignore.ts";
 import { download, isUrl } from "./download.ts";
-import { shellOf } from "./metadata.ts";
 import { joinTarget } from "./paths.ts";
 import { openSnapshot } from "./rootfs.ts";
 import { commitStep, type StageState } from "./state.ts";
@@ -78,7 +84,7 @@ async function collect(ground: StepGround, step: Copy, tree: SourceTree | undefi
       }
       if (step.kind === "copy" && isUrl(word)) throw new DockerfileError("source can't be a URL for COPY");
       if (!tree) throw new DockerfileError("missing build context");
-      sources.push(...sourcesIn(tree, word));
+      sources.push(...(step.parents ? sourcesWithParents : sourcesIn)(tree, word));
     }
     for (const { name, content } of step.heredocs)
       sources.push(heredocSource(name, content, context.scratch));
@@ -95,6 +101,21 @@ async function collect(ground: StepGround, step: Copy, tree: SourceTree | undefi
   }
 }
 
+/** What of the context a step names. */
+export const filesOf = ({ kind, sources }: Pick<Copy, "kind" | "sources">): string[] =>
+  sources.filter((word) => kind === "copy" || !isUrl(word));
+
+/** The flags that change what is copied, as the history shows them. */
+function flagsOf({ chown, chmod, link, parents, exclude, unpack }: Copy): string {
+  const later = [
+    ...(link ? ["--link "] : []),
+    ...(parents ? ["--parents "] : []),
+    ...exclude.map((pattern) => `--exclude=${pattern} `),
+    ...(unpack === undefined ? [] : [`--unpack=${unpack} `]),
+  ];
+  return [chown && `--chown=${chown}`, chmod && `--chmod=${chmod} `, ...later].join("");
+}
+
 /** Runs the step on the stage. @param from the snapshot of the image that --from names; undefined for the context */
 export async function copyStep(
   ground: StepGround,
@@ -103,7 +124,8 @@ export async function copyStep(
   from: string | undefined,
 ): Promise<void> {
   const keyword = step.kind === "add" ? "ADD" : "COPY";
-  const root = from === undefined ? ground.context.root : await openSnapshot(ground, from);
+  const own = from === undefined ? undefined : await openSnapshot(ground, from);
+  const root = from === undefined ? (await ground.context.tree(filesOf(step)))?.fd : own;
   let sources: CopySource[] = [];
   try {
     sources = await collect(ground, step, root && { root, context: from === undefined });
@@ -113,28 +135,35 @@ export async function copyStep(
         `When using ${keyword} with more than one source file, the destination must be a directory and end with a /`,
       );
     }
-    const flags = [step.chown && `--chown=${step.chown}`, step.chmod && `--chmod=${step.chmod} `].join("");
-    const said = `${keyword} ${flags}${combinedHash(sources)} in ${step.target} `;
-    const comment = [...shellOf(state.config), `#(nop) ${said}`].join(" ");
-    if (await ground.useCache(state, comment)) return;
+    const flags = flagsOf(step);
+    const said = ground.wording.copy(state, {
+      keyword,
+      flags,
+      sources: step.sources,
+      hash: combinedHash(sources),
+      target: step.target,
+    });
+    if (await ground.useCache(state, said)) return;
     using base = await openSnapshot(ground, state.image.chainId);
+    const excluded = new Ignore(step.exclude.join("\n"));
     const tar = copyLayer({
       keyword,
       sources,
       target: joinTarget(state.config.WorkingDir ?? "", step.target),
-      base,
+      base: step.link ? undefined : base,
       owner: ownerOf(step.chown, base),
       keepOwners: from !== undefined && step.chown === "",
       ownerGiven: step.chown !== "",
       mode: modeOf(step.chmod),
-      unpack: step.kind === "add",
+      unpack: step.unpack,
+      excludes: (path) => excluded.excludes(path),
       now: new Date(),
     });
     const layer = await putLayer(ground, tar);
     const chainId = await unpackLayer(ground, layer, state.image.chainId);
-    state.image = await commitStep(ground.engine.images, state, comment, { ...layer, chainId });
+    state.image = await commitStep(ground, state, said, { ...layer, chainId });
   } finally {
     for (const { fd } of sources) fd.close();
-    if (from !== undefined) root?.close();
+    own?.close();
   }
 }

@@ -41,19 +41,28 @@ function clean(pattern: string): string {
   return parts.join("/");
 }
 
+/** The patterns of a .dockerignore, cleaned; those that take back keep their "!". */
+export function ignoreLines(text: string): string[] {
+  return text
+    .replace(/^\uFEFF/, "")
+    .split(/\r?\n/)
+    .flatMap((raw) => {
+      const line = raw.startsWith("#") ? "" : raw.trim();
+      const negated = line.startsWith("!");
+      const pattern = clean((negated ? line.slice(1) : line).trim());
+      return pattern === "" ? [] : [negated ? `!${pattern}` : pattern];
+    });
+}
+
 export class Ignore {
   readonly #patterns: Pattern[] = [];
 
   /** Throws Error for a pattern that cannot be read. */
   constructor(text: string) {
-    for (const raw of text.replace(/^\uFEFF/, "").split(/\r?\n/)) {
-      if (raw.startsWith("#")) continue;
-      const line = raw.trim();
-      if (line === "") continue;
+    for (const line of ignoreLines(text)) {
       const negated = line.startsWith("!");
-      const pattern = clean((negated ? line.slice(1) : line).trim());
-      if (pattern === "") continue;
-      this.#patterns.push({ negated, expression: new RegExp(`^${source(pattern)}(?:/.*)?$`) });
+      const expression = new RegExp(`^${source(negated ? line.slice(1) : line)}(?:/.*)?$`);
+      this.#patterns.push({ negated, expression });
     }
   }
 

@@ -28,6 +28,7 @@ export function expandInstruction(instruction: Instruction, lookup: Lookup, esca
         chmod: word(instruction.chmod),
         from: word(instruction.from),
         checksum: word(instruction.checksum),
+        exclude: instruction.exclude.map(word),
         heredocs: instruction.heredocs.map((doc) =>
           doc.expand ? { ...doc, content: expandContent(doc.content, lookup, escapeChar) } : doc,
         ),

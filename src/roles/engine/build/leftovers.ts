@@ -1,13 +1,18 @@
 // What builds leave when the engine ends under them: their contexts, and the containers of their steps, which run on.
 import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { isErrno } from "../../../../ffi/errno.ts";
 import { log } from "../../../observe/log.ts";
 import { roomOf } from "../containers/index.ts";
 import { removeContainer } from "../containers/remove.ts";
 import type { Engine } from "../engine.ts";
+import { unmount } from "./bind-source.ts";
 
 /** A directory for each build. */
 export const buildsDirectory = (dataRoot: string): string => join(dataRoot, "tmp", "builds");
+
+/** Secrets of steps that run, a directory for each build. */
+export const secretsDirectory = (execRoot: string): string => join(execRoot, "build-secrets");
 
 const MARK = "container-";
 
@@ -20,17 +25,29 @@ export function markContainer(scratch: string, id: string): Disposable {
 
 /** At the engine's start, when no build can be under way. Never throws. */
 export async function clearLeftovers(engine: Engine): Promise<void> {
+  rmSync(secretsDirectory(engine.config.execRoot), { recursive: true, force: true });
   const all = buildsDirectory(engine.config.dataRoot);
   if (!existsSync(all)) return;
   try {
     for (const name of readdirSync(all)) {
       for (const file of readdirSync(join(all, name))) {
         if (file.startsWith(MARK)) await clearContainer(engine, file.slice(MARK.length));
+        if (file.startsWith("mount-")) clearMount(join(all, name, file, "tree"));
       }
     }
     rmSync(all, { recursive: true, force: true });
   } catch (error) {
     log("error", "what an interrupted build left cannot be cleared", { path: all, error });
+  }
+}
+
+/** Before anything is removed below it. */
+function clearMount(path: string): void {
+  try {
+    unmount(path);
+  } catch (error) {
+    // Nothing was mounted there any more.
+    if (!isErrno(error, "EINVAL", "ENOENT")) throw error;
   }
 }
 

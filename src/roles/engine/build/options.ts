@@ -2,13 +2,19 @@
 import { z } from "zod";
 import { goJson } from "../../../spec/engine/go-json.ts";
 import { hostPlatform, normalize, type PlatformSpec, parsePlatform } from "../../../spec/oci/platform.ts";
-import { ApiError, badRequest, notImplemented } from "../errors.ts";
+import { badRequest, notImplemented } from "../errors.ts";
 import { clientReference } from "../images/resolve.ts";
 import { boolean, integer, type RouteContext } from "../server/request.ts";
 import type { GivenArgs } from "./args.ts";
 
 export interface BuildOptions {
   dockerfile: string;
+  /** "2": in BuildKit's manner. */
+  version: "1" | "2";
+  /** The client's session, "" for none. */
+  session: string;
+  /** Leave stages out that the target does not need. */
+  onlyNeeded: boolean;
   /** Checked names. */
   tags: string[];
   remote: string;
@@ -32,6 +38,9 @@ export interface BuildOptions {
 
 const stringOrNull = z.record(z.string(), z.string().nullable()).nullable();
 const stringMap = z.record(z.string(), z.string()).nullable();
+const outputs = z
+  .array(z.object({ Type: z.string(), Attrs: z.record(z.string(), z.string()).nullish() }))
+  .nullable();
 const stringList = z.array(z.string()).nullable();
 const ulimits = z
   .array(z.object({ Name: z.string(), Hard: z.number().int(), Soft: z.number().int() }))
@@ -94,13 +103,13 @@ function hostOptions(c: RouteContext): Record<string, unknown> {
 /** Throws ApiError 400 for what is wrong, 501 for what only BuildKit can. */
 export function buildOptions(c: RouteContext): BuildOptions {
   const text = (name: string): string => c.req.query(name) ?? "";
-  if (text("version") === "2") {
-    throw new ApiError(
-      400,
-      "BuildKit builds are not supported by this engine: use the classic builder (DOCKER_BUILDKIT=0)",
+  const version = text("version") || "1";
+  if (version !== "1" && version !== "2") throw badRequest(`invalid version ${JSON.stringify(version)}`);
+  if ((json(c, "outputs", outputs) ?? []).length > 0) {
+    throw notImplemented(
+      "a build's result goes into this engine's images: other outputs are not implemented",
     );
   }
-  if (text("outputs") !== "") throw notImplemented("custom outputs need BuildKit, which this engine has not");
   if (boolean(text("squash"))) throw badRequest("squash is only supported with experimental mode");
   const tags = (c.req.queries("t") ?? []).filter((tag) => tag !== "");
   for (const tag of tags) {
@@ -110,6 +119,9 @@ export function buildOptions(c: RouteContext): BuildOptions {
   }
   const remove = c.req.query("rm");
   return {
+    version,
+    session: text("session"),
+    onlyNeeded: version === "2",
     dockerfile: text("dockerfile") || "Dockerfile",
     tags: [...new Set(tags)],
     remote: text("remote"),

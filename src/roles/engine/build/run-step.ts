@@ -17,8 +17,8 @@ import type { InstructionOf } from "./dockerfile/instructions.ts";
 import { lookupIn } from "./dockerfile/words.ts";
 import { markContainer } from "./leftovers.ts";
 import { shellOf } from "./metadata.ts";
-import type { BuildOutput } from "./output.ts";
-import { runMounts } from "./run-mounts.ts";
+import type { BuildReport } from "./report.ts";
+import { planMounts } from "./run-mounts.ts";
 import { commitStep, type StageState } from "./state.ts";
 import type { StepGround } from "./step.ts";
 
@@ -32,8 +32,6 @@ export class CommandFailed extends Error {
     super(message);
   }
 }
-
-const short = (id: string): string => id.slice(0, 12);
 
 /** What is executed, and what the history shows of it. */
 function runWords(step: InstructionOf<"run">, config: ImageRunConfig): string[] {
@@ -51,7 +49,7 @@ function runWords(step: InstructionOf<"run">, config: ImageRunConfig): string[] 
 }
 
 /** Passes a container's output on as it comes; resolves when all of it was written. */
-function follow(container: Container, output: BuildOutput): { ended: Promise<void> } {
+function follow(container: Container, report: BuildReport): { ended: Promise<void> } {
   const { promise, resolve } = Promise.withResolvers<void>();
   const decoders: Record<OutputStream, TextDecoder> = {
     stdout: new TextDecoder(),
@@ -59,7 +57,7 @@ function follow(container: Container, output: BuildOutput): { ended: Promise<voi
   };
   let saying: Promise<void> = Promise.resolve();
   const say = (stream: OutputStream, text: string): Promise<void> => {
-    if (text !== "") saying = saying.then(() => output[stream](text)).catch(() => {});
+    if (text !== "") saying = saying.then(() => report.output(stream, text)).catch(() => {});
     return saying;
   };
   container.streams.attach({
@@ -75,13 +73,13 @@ function follow(container: Container, output: BuildOutput): { ended: Promise<voi
 
 async function remove(ground: StepGround, container: Container): Promise<void> {
   await removeContainer(roomOf(ground.engine), container, { force: true, volumes: true });
-  await ground.output.stdout(` ---> Removed intermediate container ${short(container.id)}\n`);
+  await ground.report.removed(container.id);
 }
 
 /** Runs the container to its end. Throws CommandFailed, or the signal's reason when the build was given up. */
 async function execute(ground: StepGround, container: Container, words: readonly string[]): Promise<void> {
   const room = roomOf(ground.engine);
-  const { ended } = follow(container, ground.output);
+  const { ended } = follow(container, ground.report);
   const stop = (): void => void killHard(room, container).catch(() => {});
   ground.signal.addEventListener("abort", stop, { once: true });
   try {
@@ -92,22 +90,20 @@ async function execute(ground: StepGround, container: Container, words: readonly
     await container.released;
     ground.signal.throwIfAborted();
     if (exitCode !== 0) {
-      throw new CommandFailed(
-        `The command '${words.join(" ")}' returned a non-zero code: ${exitCode}`,
-        exitCode,
-      );
+      throw new CommandFailed(ground.wording.failed(words, exitCode), exitCode);
     }
   } finally {
     ground.signal.removeEventListener("abort", stop);
   }
 }
 
-/** Runs the step on the stage. */
+/** Runs the step on the stage. @param snapshotOf what the stage or image that a mount comes from has for files */
 export async function runStep(
   ground: StepGround,
   state: StageState,
   step: InstructionOf<"run">,
   args: BuildArgs,
+  snapshotOf: (from: string) => Promise<string>,
 ): Promise<void> {
   if (state.image.id === "")
     throw new DockerfileError("Please provide a source image with `from` prior to run");
@@ -117,10 +113,11 @@ export async function runStep(
   const given = args.forRun(config.Env ?? []);
   const recorded = args.recorded(given);
   const lookup = lookupIn([...(config.Env ?? []), ...args.entries()]);
-  const mounted = runMounts(ground, step.mounts, config.WorkingDir ?? "", lookup);
-  const said = [...(recorded.length > 0 ? [`|${recorded.length}`, ...recorded] : []), ...words].join(" ");
-  const comment = mounted.key === "" ? said : `${said} # ${mounted.key}`;
-  if (await ground.useCache(state, comment)) return;
+  const workingDir = config.WorkingDir ?? "";
+  const plan = await planMounts(ground, step.mounts, { workingDir, lookup, snapshotOf });
+  const said = ground.wording.run(recorded, words, plan.key);
+  if (await ground.useCache(state, said)) return;
+  await using mounted = await plan.prepare();
   const { Healthcheck: _health, OnBuild: _onbuild, Image: _image, ...rest } = config;
   const request = goJson(
     containerCreate,
@@ -130,7 +127,7 @@ export async function runStep(
       Cmd: words,
       // The image's own must not come in front of the command.
       Entrypoint: [""],
-      Env: [...(config.Env ?? []), ...given],
+      Env: [...(config.Env ?? []), ...given, ...mounted.env],
       Healthcheck: { Test: ["NONE"] },
       AttachStdout: true,
       AttachStderr: true,
@@ -146,8 +143,8 @@ export async function runStep(
   const { Id, Warnings } = await createContainer(room, request, { name: "" });
   using _mark = markContainer(ground.context.scratch, Id);
   const container = room.registry.get(Id);
-  for (const warning of Warnings) await ground.output.stdout(` ---> [Warning] ${warning}\n`);
-  await ground.output.stdout(` ---> Running in ${short(Id)}\n`);
+  for (const warning of Warnings) await ground.report.warning("container", warning);
+  await ground.report.running(Id);
   try {
     await execute(ground, container, words);
     const layer = await containerLayer(ground, container, {
@@ -155,7 +152,7 @@ export async function runStep(
       places: mounted.targets,
     });
     const made = layer && { ...layer, chainId: await unpackLayer(ground, layer, state.image.chainId) };
-    state.image = await commitStep(ground.engine.images, state, comment, made);
+    state.image = await commitStep(ground, state, said, made);
   } catch (error) {
     if (ground.options.forceRemove || ground.signal.aborted) await remove(ground, container).catch(() => {});
     throw error;

@@ -4,9 +4,11 @@ import type { PlatformSpec } from "../../../spec/oci/platform.ts";
 import type { Descriptor } from "../../../wire/containerd/services.ts";
 import { PARENT_LABEL } from "../images/catalog.ts";
 import { runConfig } from "../images/run-config.ts";
-import type { ImageStore, StoredImage } from "../images/store.ts";
+import type { StoredImage } from "../images/store.ts";
 import type { StoredLayer } from "../images/write.ts";
 import type { MetadataState } from "./metadata.ts";
+import type { StepGround } from "./step.ts";
+import type { Said } from "./wording.ts";
 
 /** On an image's record: the instruction and all that went into it; a later build that needs the same takes the image. */
 export const CACHE_LABEL = "dev.bunker.build.key";
@@ -70,28 +72,30 @@ function canonical(value: unknown): string {
   });
 }
 
-/** What makes a step the same as one of an earlier build. @param comment the history's created_by */
-export function cacheKey(state: StageState, comment: string): string {
+/** What makes a step the same as one of an earlier build. */
+export function cacheKey(state: StageState, said: Said): string {
   const { Image: _image, Hostname: _host, ...config } = state.config;
-  const facts = canonical([state.image.id, comment, config, state.maintainer]);
+  const facts = canonical([state.image.id, said.key, config, state.maintainer]);
   return `sha256:${new Bun.CryptoHasher("sha256").update(facts).digest("hex")}`;
 }
 
+export type CommitGround = Pick<StepGround, "engine" | "wording">;
+
 /** Stores the image after one more step. Without a layer it only says other things of itself. */
 export async function commitStep(
-  images: ImageStore,
+  { engine, wording }: CommitGround,
   state: StageState,
-  comment: string,
+  said: Said,
   layer: (StoredLayer & { chainId: string }) | undefined,
 ): Promise<StepImage> {
   const { image } = state;
   const created = new Date().toISOString();
-  const key = cacheKey(state, comment);
+  const key = cacheKey(state, said);
   const config: DockerImageConfig = {
     ...image.config,
     created,
     ...(state.maintainer ? { author: state.maintainer } : {}),
-    config: { ...runConfig(state.config), ...(image.id ? { Image: image.id } : {}) },
+    config: { ...runConfig(state.config), ...(image.id && wording.namesParent ? { Image: image.id } : {}) },
     rootfs: {
       type: "layers",
       diff_ids: [...image.config.rootfs.diff_ids, ...(layer ? [layer.diffId] : [])],
@@ -100,7 +104,8 @@ export async function commitStep(
       ...(image.config.history ?? []),
       {
         created,
-        created_by: comment,
+        created_by: said.createdBy,
+        ...(said.comment ? { comment: said.comment } : {}),
         ...(state.maintainer ? { author: state.maintainer } : {}),
         ...(layer ? {} : { empty_layer: true }),
       },
@@ -110,6 +115,6 @@ export async function commitStep(
   delete config.container;
   const layers = layer ? [...image.layers, layer.descriptor] : image.layers;
   const labels = { [CACHE_LABEL]: key, ...(image.id ? { [PARENT_LABEL]: image.id } : {}) };
-  const id = await images.create({ config, layers }, labels);
+  const id = await engine.images.create({ config, layers }, labels);
   return { id, config, layers, chainId: layer?.chainId ?? image.chainId };
 }

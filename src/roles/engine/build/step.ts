@@ -3,15 +3,20 @@ import type { Engine } from "../engine.ts";
 import type { WriteGround } from "../images/write.ts";
 import type { BuildContext } from "./context.ts";
 import type { BuildOptions } from "./options.ts";
-import type { BuildOutput } from "./output.ts";
+import type { BuildReport } from "./report.ts";
+import type { ClientSession } from "./session/client-session.ts";
 import type { StageState } from "./state.ts";
+import type { Said, Wording } from "./wording.ts";
 
 export interface StepGround extends WriteGround {
   engine: Engine;
   options: BuildOptions;
   context: BuildContext;
-  output: BuildOutput;
+  /** The client's, for what BuildKit's steps ask of it. */
+  session: ClientSession | undefined;
+  report: BuildReport;
+  wording: Wording;
   signal: AbortSignal;
   /** Takes the step's image from the cache if it is there, and says so. */
-  useCache(state: StageState, comment: string): Promise<boolean>;
+  useCache(state: StageState, said: Said): Promise<boolean>;
 }

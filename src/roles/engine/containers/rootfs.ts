@@ -18,16 +18,21 @@ export const mountOption = (mount: Mount, name: string): string | undefined =>
  * uppermost lower one, so a running container's writable mount of it is left alone.
  */
 export function openRootfs(mounts: readonly Mount[]): Fd {
+  const layers = layersOf(mounts);
+  if (layers.length === 1) return open(layers[0]!, O_PATH | O_DIRECTORY);
+  return overlayView(layers);
+}
+
+/** The directories that a snapshot's mounts lay over one another, the uppermost first. */
+export function layersOf(mounts: readonly Mount[]): string[] {
   const [mount] = mounts;
-  if (mount?.type === "bind") return open(mount.source, O_PATH | O_DIRECTORY);
+  if (mount?.type === "bind") return [mount.source];
   if (mount?.type !== "overlay") {
     throw new ApiError(500, `snapshot mount of type "${mount?.type ?? "none"}" cannot be looked into`);
   }
   const upper = mountOption(mount, "upperdir");
   const lower = (mountOption(mount, "lowerdir") ?? "").split(":").filter((path) => path !== "");
-  const layers = upper === undefined ? lower : [upper, ...lower];
-  if (layers.length === 1) return open(layers[0]!, O_PATH | O_DIRECTORY);
-  return overlayView(layers);
+  return upper === undefined ? lower : [upper, ...lower];
 }
 
 /** Path of the directory that new files of the container go to; undefined for a read-only snapshot. */

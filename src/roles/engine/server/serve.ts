@@ -1,6 +1,7 @@
 // The API on its addresses.
 import type { Hono } from "hono";
 import { buildRoutes } from "../build/routes.ts";
+import { sessionHijack } from "../build/session/sessions.ts";
 import type { Engine } from "../engine.ts";
 import { imageRoutes } from "../images/routes.ts";
 import { networkRoutes } from "../system/network-routes.ts";
@@ -38,7 +39,8 @@ export async function serveApi(
   containers: ContainerApi,
   onWork: () => void = () => {},
 ): Promise<Listeners> {
-  const http = createHttpServer(engine, engineApp(engine, containers), containers.hijacks);
+  const hijacks = [...containers.hijacks, sessionHijack];
+  const http = createHttpServer(engine, engineApp(engine, containers), hijacks);
   http.on("request", onWork);
   http.on("upgrade", onWork);
   http.on("connection", (socket) => socket.once("close", onWork));

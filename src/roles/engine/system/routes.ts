@@ -14,8 +14,8 @@ export function systemRoutes(engine: Engine): Hono<RouteEnv> {
   app.get("/_ping", (c) => {
     c.header("Cache-Control", "no-cache, no-store, must-revalidate");
     c.header("Pragma", "no-cache");
-    // "1": the classic builder, which is what `docker build` may use against us.
-    c.header("Builder-Version", "1");
+    // "2": `docker build` may use BuildKit's way.
+    c.header("Builder-Version", "2");
     c.header("Swarm", "inactive");
     c.header("Content-Type", "text/plain; charset=utf-8");
     if (c.req.method === "HEAD") {

@@ -2,23 +2,55 @@
 import { DockerfileError } from "./error.ts";
 import type { Node } from "./parse.ts";
 
-const NEEDS_BUILDKIT = (flag: string): DockerfileError =>
-  new DockerfileError(
-    `the --${flag} option requires BuildKit. Refer to https://docs.docker.com/go/buildkit/ to learn how to build images with BuildKit enabled`,
-  );
+export interface KnownFlags {
+  /** Take a value, once. */
+  values?: readonly string[];
+  /** Are there or not; "=true" and "=false" may follow. */
+  switches?: readonly string[];
+  /** Take a value each time. */
+  lists?: readonly string[];
+}
 
-/** Flags by name. Unknown ones, and those that only BuildKit knows, are refused. */
-export function flagsOf(node: Node, known: readonly string[]): Map<string, string> {
-  const found = new Map<string, string>();
-  for (const flag of node.flags) {
-    const [, name = "", value] = /^--([^=]*)(?:=([\s\S]*))?$/.exec(flag) ?? [];
-    if (["security", "link", "parents", "exclude", "keep-git-dir", "unpack"].includes(name)) {
-      throw NEEDS_BUILDKIT(name);
+/** An instruction's flags by name; a switch that is off is not among them. */
+export class Flags {
+  readonly #found = new Map<string, string[]>();
+
+  /** Throws DockerfileError for flags that the instruction does not know. */
+  constructor(node: Node, { values = [], switches = [], lists = [] }: KnownFlags) {
+    for (const flag of node.flags) {
+      const [, name = "", value] = /^--([^=]*)(?:=([\s\S]*))?$/.exec(flag) ?? [];
+      if (![...values, ...switches, ...lists].includes(name)) {
+        throw new DockerfileError(`unknown flag: --${name}`);
+      }
+      const earlier = this.#found.get(name);
+      if (earlier && !lists.includes(name)) throw new DockerfileError(`duplicate flag specified: ${name}`);
+      if (switches.includes(name)) {
+        if (value !== undefined && value !== "true" && value !== "false") {
+          throw new DockerfileError(`expecting boolean value for flag ${name}, not: ${value}`);
+        }
+        if (value !== "false") this.#found.set(name, ["true"]);
+        continue;
+      }
+      if (value === undefined) throw new DockerfileError(`missing a value on flag: --${name}`);
+      this.#found.set(name, [...(earlier ?? []), value]);
     }
-    if (!known.includes(name)) throw new DockerfileError(`unknown flag: --${name}`);
-    if (found.has(name)) throw new DockerfileError(`duplicate flag specified: ${name}`);
-    if (value === undefined) throw new DockerfileError(`missing a value on flag: --${name}`);
-    found.set(name, value);
   }
-  return found;
+
+  has(name: string): boolean {
+    return this.#found.has(name);
+  }
+
+  /** "" when it was not given. */
+  get(name: string): string {
+    return this.#found.get(name)?.[0] ?? "";
+  }
+
+  all(name: string): string[] {
+    return this.#found.get(name) ?? [];
+  }
+}
+
+/** For instructions without flags. Throws DockerfileError. */
+export function noFlags(node: Node): void {
+  new Flags(node, {});
 }

@@ -2,7 +2,7 @@
 import type { HealthConfig } from "../../../../spec/engine/image.ts";
 import { parseDuration } from "../../system/time.ts";
 import { DockerfileError } from "./error.ts";
-import { flagsOf } from "./flags.ts";
+import { Flags } from "./flags.ts";
 import type { Node } from "./parse.ts";
 import { jsonList } from "./split.ts";
 
@@ -18,7 +18,7 @@ const TIMES = [
 
 /** Throws DockerfileError. */
 export function healthcheckOf(node: Node): HealthConfig {
-  const flags = flagsOf(node, [...TIMES.map(([name]) => name), "retries"]);
+  const flags = new Flags(node, { values: [...TIMES.map(([name]) => name), "retries"] });
   const [, type = "", rest = ""] = /^(\S*)\s*([\s\S]*)$/.exec(node.rest)!;
   if (type === "") throw new DockerfileError("HEALTHCHECK requires at least one argument");
   if (type.toUpperCase() === "NONE") {

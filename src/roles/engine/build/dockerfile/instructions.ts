@@ -1,7 +1,7 @@
 // What each instruction says, checked but with its variables not yet replaced.
 import type { HealthConfig } from "../../../../spec/engine/image.ts";
 import { DockerfileError } from "./error.ts";
-import { flagsOf } from "./flags.ts";
+import { Flags, noFlags } from "./flags.ts";
 import { healthcheckOf } from "./healthcheck.ts";
 import { parseMount } from "./mount.ts";
 import { type Heredoc, type Node, parseDockerfile } from "./parse.ts";
@@ -26,6 +26,15 @@ export type Instruction = { node: Node } & (
       chown: string;
       chmod: string;
       checksum: string;
+      /** Copied as if onto nothing: no symlink of the image is followed. */
+      link: boolean;
+      /** Keep the directories that the sources are in. */
+      parents: boolean;
+      /** Patterns of what is left out. */
+      exclude: string[];
+      /** ADD: whether archives are unpacked; undefined for local ones only. */
+      unpack: boolean | undefined;
+      keepGitDir: boolean;
     }
   | {
       kind: "run";
@@ -62,7 +71,7 @@ const wordList = ({ rest }: Node, escapeChar: string): string[] =>
 
 function from(node: Node, escapeChar: string): Instruction {
   const words = splitWords(node.rest, escapeChar);
-  const platform = flagsOf(node, ["platform"]).get("platform") ?? "";
+  const platform = new Flags(node, { values: ["platform"] }).get("platform");
   need(
     words.length === 1 || (words.length === 3 && words[1]!.toLowerCase() === "as"),
     "FROM requires either one or three arguments",
@@ -76,7 +85,7 @@ function from(node: Node, escapeChar: string): Instruction {
 }
 
 function arg(node: Node, escapeChar: string): Instruction {
-  flagsOf(node, []);
+  noFlags(node);
   const words = splitWords(node.rest, escapeChar);
   need(words.length > 0, "ARG requires at least one argument");
   return {
@@ -92,8 +101,11 @@ function arg(node: Node, escapeChar: string): Instruction {
 
 function copy(kind: "add" | "copy", node: Node, escapeChar: string): Instruction {
   const keyword = kind.toUpperCase();
-  const own = kind === "copy" ? ["from"] : ["checksum"];
-  const flags = flagsOf(node, ["chown", "chmod", ...own]);
+  const flags = new Flags(node, {
+    values: ["chown", "chmod", kind === "copy" ? "from" : "checksum"],
+    switches: kind === "copy" ? ["link", "parents"] : ["link", "keep-git-dir", "unpack"],
+    lists: ["exclude"],
+  });
   const words = wordList(node, escapeChar);
   need(words.length >= 2, `${keyword} requires at least two arguments`);
   const target = words.pop()!;
@@ -108,28 +120,42 @@ function copy(kind: "add" | "copy", node: Node, escapeChar: string): Instruction
     sources: words.filter((word) => !isHeredoc(word)),
     target,
     heredocs: node.heredocs,
-    from: flags.get("from") ?? "",
-    chown: flags.get("chown") ?? "",
-    chmod: flags.get("chmod") ?? "",
-    checksum: flags.get("checksum") ?? "",
+    from: flags.get("from"),
+    chown: flags.get("chown"),
+    chmod: flags.get("chmod"),
+    checksum: flags.get("checksum"),
+    link: flags.has("link"),
+    parents: flags.has("parents"),
+    exclude: flags.all("exclude"),
+    unpack: unpackOf(node),
+    keepGitDir: flags.has("keep-git-dir"),
   };
 }
 
+/** --unpack, --unpack=false, or neither. */
+function unpackOf({ flags }: Node): boolean | undefined {
+  const flag = flags.find((one) => /^--unpack(=|$)/.test(one));
+  return flag === undefined ? undefined : flag !== "--unpack=false";
+}
+
 function run(node: Node): Instruction {
-  const isMount = (flag: string): boolean => flag.startsWith("--mount=");
-  const others = { ...node, flags: node.flags.filter((flag) => !isMount(flag)) };
-  const network = flagsOf(others, ["network"]).get("network") ?? "default";
+  const flags = new Flags(node, { values: ["network", "security"], lists: ["mount"] });
+  const network = flags.get("network") || "default";
+  need(
+    ["", "sandbox"].includes(flags.get("security")),
+    `--security=${flags.get("security")} is not allowed: steps run as containers do`,
+  );
   need(
     ["default", "none", "host"].includes(network),
     `invalid network mode: ${JSON.stringify(network)} (RUN takes default, none or host)`,
   );
-  const mounts = node.flags.filter(isMount).map((flag) => flag.slice("--mount=".length));
+  const mounts = flags.all("mount");
   for (const mount of mounts) parseMount(mount);
   return { kind: "run", node, command: commandLine(node), heredocs: node.heredocs, network, mounts };
 }
 
 function onbuild(node: Node): Instruction {
-  flagsOf(node, []);
+  noFlags(node);
   need(node.rest !== "", "ONBUILD requires at least one argument");
   const keyword = /^\S+/.exec(node.rest)![0].toUpperCase();
   need(keyword !== "ONBUILD", "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed");
@@ -139,14 +165,14 @@ function onbuild(node: Node): Instruction {
 }
 
 function one(kind: "maintainer" | "stopsignal" | "user" | "workdir", node: Node): Instruction {
-  flagsOf(node, []);
+  noFlags(node);
   const keyword = kind.toUpperCase();
   need(node.rest !== "", `${keyword} requires exactly one argument`);
   return { kind, node, value: node.rest };
 }
 
 function shell(node: Node): Instruction {
-  flagsOf(node, []);
+  noFlags(node);
   const list = jsonList(node.rest);
   need(list !== undefined, "SHELL requires the arguments to be in JSON form");
   need(list!.length > 0, "SHELL requires at least one argument");
@@ -154,7 +180,7 @@ function shell(node: Node): Instruction {
 }
 
 function some(kind: "expose" | "volume", node: Node, escapeChar: string): Instruction {
-  flagsOf(node, []);
+  noFlags(node);
   const words = kind === "volume" ? wordList(node, escapeChar) : splitWords(node.rest, escapeChar);
   need(words.length > 0, `${kind.toUpperCase()} requires at least one argument`);
   if (kind === "expose") return { kind, node, ports: words };
@@ -175,7 +201,7 @@ export function instructionOf(node: Node, escapeChar: string): Instruction {
       return arg(node, escapeChar);
     case "env":
     case "label":
-      flagsOf(node, []);
+      noFlags(node);
       return { kind: keyword, node, pairs: nameValues(node.rest, keyword.toUpperCase(), escapeChar) };
     case "add":
     case "copy":
@@ -184,7 +210,7 @@ export function instructionOf(node: Node, escapeChar: string): Instruction {
       return run(node);
     case "cmd":
     case "entrypoint":
-      flagsOf(node, []);
+      noFlags(node);
       return { kind: keyword, node, command: commandLine(node) };
     case "healthcheck":
       return { kind: "healthcheck", node, health: healthcheckOf(node) };

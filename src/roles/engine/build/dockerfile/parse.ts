@@ -26,6 +26,8 @@ export interface Node {
 export interface Dockerfile {
   /** "\\" or "`" */
   escapeChar: string;
+  /** The image that shall read the rest (`# syntax=`). */
+  syntax: string | undefined;
   nodes: Node[];
   warnings: string[];
 }
@@ -36,22 +38,24 @@ const WITH_HEREDOCS: ReadonlySet<string> = new Set(["add", "copy", "run"]);
 const HEREDOC = /(?:^|\s)(\d*)<<(-?)(?:"([^"<]+)"|'([^'<]+)'|([^\s<"'&;|>()]+))(?=\s|$|[;&|>)])/g;
 
 /** The parser directives on top of the file. Throws DockerfileError. */
-function readDirectives(lines: readonly string[]): string {
+function readDirectives(lines: readonly string[]): { escapeChar: string; syntax: string | undefined } {
   const seen = new Set<string>();
   let escapeChar = "\\";
+  let syntax: string | undefined;
   for (const [i, line] of lines.entries()) {
     const match = DIRECTIVE.exec(line.trim());
     const name = match?.[1]?.toLowerCase();
     if (!match || !KNOWN_DIRECTIVES.has(name!)) break;
     if (seen.has(name!)) throw atLine(i + 1, new Error(`only one ${name} parser directive can be used`));
     seen.add(name!);
+    if (name === "syntax") syntax = match[2];
     if (name !== "escape") continue;
     if (match[2] !== "\\" && match[2] !== "`") {
       throw atLine(i + 1, new Error(`invalid escape token '${match[2]}' does not match \` or \\`));
     }
     escapeChar = match[2];
   }
-  return escapeChar;
+  return { escapeChar, syntax };
 }
 
 interface Marker {
@@ -120,7 +124,7 @@ class Lines {
 /** Throws DockerfileError. An empty file is an error too. */
 export function parseDockerfile(source: string): Dockerfile {
   const lines = source.replace(/^\uFEFF/, "").split(/\r?\n/);
-  const escapeChar = readDirectives(lines);
+  const { escapeChar, syntax } = readDirectives(lines);
   const reader = new Lines(lines, escapeChar);
   const nodes: Node[] = [];
   const warnings: string[] = [];
@@ -136,7 +140,7 @@ export function parseDockerfile(source: string): Dockerfile {
     warnings.push("[WARNING]: Empty continuation lines will become errors in a future release.");
   }
   if (nodes.length === 0) throw new DockerfileError("file with no instructions");
-  return { escapeChar, nodes, warnings };
+  return { escapeChar, syntax, nodes, warnings };
 }
 
 function nodeOf(text: string, line: number, escapeChar: string, reader: Lines): Node {
