@@ -9,6 +9,7 @@ import type { EngineConfig } from "./config/types.ts";
 import type { ContainersPort, Engine } from "./engine.ts";
 import { openImages } from "./images/open.ts";
 import type { Networks } from "./network/types.ts";
+import { Swarm } from "./swarm/cluster.ts";
 import { EventBus } from "./system/events.ts";
 import { openVolumes } from "./volumes/open.ts";
 
@@ -62,6 +63,7 @@ export async function assembleEngine(parts: EngineParts): Promise<Engine> {
       events,
       (name) => engine.containers?.usingVolume(name) ?? [],
     ),
+    swarm: new Swarm(join(config.dataRoot, "swarm")),
     runtime: (name) => findRuntime(config, name),
     shutdown,
   };

@@ -4,6 +4,7 @@ import type { Services } from "../../wire/containerd/services.ts";
 import type { EngineConfig } from "./config/types.ts";
 import type { ImageStore } from "./images/store.ts";
 import type { Networks } from "./network/types.ts";
+import type { Swarm } from "./swarm/cluster.ts";
 import type { EventBus } from "./system/events.ts";
 import type { VolumeStore } from "./volumes/store.ts";
 
@@ -49,6 +50,7 @@ export interface Engine {
   readonly events: EventBus;
   readonly images: ImageStore;
   readonly volumes: VolumeStore;
+  readonly swarm: Swarm;
   /** Set once `createContainers` has run; routes are served only after that. */
   containers: ContainersPort;
   /** Throws ApiError 400 "unknown or invalid runtime name: X". */

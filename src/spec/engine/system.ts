@@ -126,10 +126,13 @@ export interface SystemInfo {
   Swarm: {
     NodeID: string;
     NodeAddr: string;
-    LocalNodeState: "inactive";
+    LocalNodeState: "inactive" | "active";
     ControlAvailable: boolean;
     Error: string;
-    RemoteManagers: null;
+    RemoteManagers: { NodeID: string; Addr: string }[] | null;
+    Nodes?: number;
+    Managers?: number;
+    Cluster?: unknown;
   };
   LiveRestoreEnabled: boolean;
   Isolation: string;

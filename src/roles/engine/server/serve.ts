@@ -4,9 +4,10 @@ import { buildRoutes } from "../build/routes.ts";
 import { sessionHijack } from "../build/session/sessions.ts";
 import type { Engine } from "../engine.ts";
 import { imageRoutes } from "../images/routes.ts";
+import { pluginRoutes } from "../swarm/plugins.ts";
+import { swarmRoutes } from "../swarm/routes.ts";
 import { networkRoutes } from "../system/network-routes.ts";
 import { systemRoutes } from "../system/routes.ts";
-import { swarmRoutes } from "../system/swarm.ts";
 import { volumeRoutes } from "../volumes/routes.ts";
 import { createApp } from "./app.ts";
 import type { HijackRoute } from "./hijack.ts";
@@ -29,7 +30,8 @@ export function engineApp(engine: Engine, containers: ContainerApi): Hono<RouteE
     buildRoutes(engine),
     volumeRoutes(engine),
     networkRoutes(engine),
-    swarmRoutes(),
+    swarmRoutes(engine),
+    pluginRoutes(),
   ]);
 }
 

@@ -6,6 +6,7 @@ import { commit, version } from "../../../version.ts";
 import { LOG_DRIVERS } from "../config/values.ts";
 import type { Engine } from "../engine.ts";
 import { API_VERSION, MIN_API_VERSION } from "../server/version.ts";
+import { swarmInfo } from "../swarm/info.ts";
 import { cgroupFacts, cgroupNamespaces, cgroupWarnings, ipv4Forwarding, operatingSystem } from "./host.ts";
 import { runtimeVersion } from "./runtime-version.ts";
 
@@ -150,14 +151,7 @@ export async function systemInfo(engine: Engine): Promise<SystemInfo> {
       ]),
     ),
     DefaultRuntime: config.defaultRuntime,
-    Swarm: {
-      NodeID: "",
-      NodeAddr: "",
-      LocalNodeState: "inactive",
-      ControlAvailable: false,
-      Error: "",
-      RemoteManagers: null,
-    },
+    Swarm: swarmInfo(engine.swarm.current),
     LiveRestoreEnabled: config.liveRestore,
     Isolation: "",
     InitBinary: config.initPath ?? "docker-init",

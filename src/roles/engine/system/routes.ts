@@ -16,7 +16,7 @@ export function systemRoutes(engine: Engine): Hono<RouteEnv> {
     c.header("Pragma", "no-cache");
     // "2": `docker build` may use BuildKit's way.
     c.header("Builder-Version", "2");
-    c.header("Swarm", "inactive");
+    c.header("Swarm", engine.swarm.current ? "active/manager" : "inactive");
     c.header("Content-Type", "text/plain; charset=utf-8");
     if (c.req.method === "HEAD") {
       c.header("Content-Length", "0");
