@@ -1,6 +1,15 @@
 // The tasks service over real shims: containerd's own and ours, each over real runc.
 import { afterAll, afterEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mkfifo } from "../../ffi/fifo.ts";
@@ -41,6 +50,8 @@ class Daemon {
   constructor(
     readonly runtime: string,
     readonly bundle?: (ns: string, id: string) => string,
+    /** The runtime; "": our own. */
+    readonly binary: string = runc!,
   ) {
     this.open();
   }
@@ -60,7 +71,7 @@ class Daemon {
           if (!record) throw new ServiceError("NotFound", `container ${id}: not found`);
           const options: AnyValue = {
             typeUrl: RuncOptions.name,
-            value: encode(RuncOptions, { binaryName: runc!, root: join(this.state, "runc") }),
+            value: encode(RuncOptions, { binaryName: this.binary, root: join(this.state, "runc") }),
           };
           const spec = {
             typeUrl: "types.containerd.io/opencontainers/runtime-spec/1/Spec",
@@ -303,3 +314,98 @@ describe.skipIf(cannot !== undefined)("tasks: runtimes", () => {
     }
   });
 });
+
+describe.skipIf(cannot !== undefined)(
+  `shims that wait for a container${cannot ? ` (${cannot})` : ""}`,
+  () => {
+    let daemon: Daemon;
+    afterEach(() => daemon.close(), 30_000);
+    afterAll(removeTestCgroups);
+    const bundleOf = (id: string) => join(daemon.state, "io.containerd.runtime.v2.task/ns", id);
+    const shimOf = (id: string) => Number(readFileSync(join(bundleOf(id), "shim.pid"), "utf8"));
+    /** Parent and session. man 5 proc */
+    const familyOf = (pid: number) => {
+      const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+      const fields = stat
+        .slice(stat.lastIndexOf(")") + 2)
+        .split(" ")
+        .map(Number);
+      return { parent: fields[1]!, session: fields[3]! };
+    };
+    const wordsOf = (pid: number) => {
+      const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").replace(/\0+$/, "").split("\0");
+      return words.slice(words.findIndex((word) => word.startsWith("-")));
+    };
+    const begin = async (id: string, args: string[]) => {
+      const { io } = daemon.container(id, { args });
+      await daemon.tasks.create("ns", { containerId: id, rootfs: [], ...io });
+      await daemon.tasks.start("ns", id);
+    };
+    const end = async (id: string) => {
+      await daemon.tasks.kill("ns", id, 9);
+      await daemon.tasks.wait("ns", id);
+      await daemon.tasks.delete("ns", id);
+    };
+
+    test("looks as one that was started, keeps the next container too, and ends with its daemon", async () => {
+      daemon = new Daemon("io.containerd.bunker.v2", undefined, "");
+      const open = (pid: number) => readdirSync(`/proc/${pid}/fd`).length;
+      const pids = new Set<number>();
+      let after = 0;
+      for (let i = 0; i < 12; i++) {
+        const id = `life-${i}`;
+        await begin(id, ["/bin/sleep", "1000"]);
+        const pid = shimOf(id);
+        pids.add(pid);
+        const bundle = bundleOf(id);
+        const address = join(daemon.state, "containerd.sock");
+        expect(wordsOf(pid)).toEqual([
+          ...["-namespace", "ns", "-id", id, "-address", address],
+          ...["-publish-binary", process.execPath, "-bundle", bundle],
+        ]);
+        expect(readlinkSync(`/proc/${pid}/cwd`)).toBe(bundle);
+        expect(familyOf(pid).session).toBe(pid);
+        expect(familyOf(pid).parent).not.toBe(process.pid);
+        await end(id);
+        expect(existsSync(bundle)).toBe(false);
+        expect(readlinkSync(`/proc/${pid}/cwd`)).toBe("/");
+        expect(wordsOf(pid)).toEqual(["-address", address, "wait"]);
+        if (i === 4) after = open(pid);
+      }
+      expect(pids.size).toBe(1);
+      const [pid] = pids;
+      await until("as few descriptors as before", () => open(pid!) <= after);
+      expect(readdirSync(join(daemon.state, "s"))).toEqual([]);
+      await daemon.tasks.close();
+      await until("the shim's end", () => !existsSync(`/proc/${pid}`));
+      daemon.open();
+    }, 60_000);
+
+    test("with a container it outlives its daemon, asleep and awake, and ends with its container", async () => {
+      process.env["BUNKER_SHIM_IDLE"] = "50";
+      try {
+        daemon = new Daemon("io.containerd.bunker.v2", undefined, "");
+        await begin("lives", ["/bin/sleep", "1000"]);
+      } finally {
+        delete process.env["BUNKER_SHIM_IDLE"];
+      }
+      const pid = shimOf("lives");
+      const words = wordsOf(pid);
+      await until("sleep", () => readlinkSync(`/proc/${pid}/exe`).startsWith("/memfd:"));
+      expect(wordsOf(pid)).toEqual(words);
+      await daemon.tasks.close();
+      daemon.open();
+      await daemon.tasks.ready;
+      expect(await daemon.tasks.get("ns", "lives")).toMatchObject({ status: "RUNNING" });
+      expect(wordsOf(pid)).toEqual(words);
+      await end("lives");
+      await until("the shim's end", () => !existsSync(`/proc/${pid}`));
+      expect(daemon.topics("lives")).toEqual([
+        "/tasks/create",
+        "/tasks/start",
+        "/tasks/exit",
+        "/tasks/delete",
+      ]);
+    }, 60_000);
+  },
+);

@@ -3,6 +3,7 @@ import { print } from "../../../ffi/output.ts";
 import { part } from "../../launcher/parting.ts";
 import { configureLog } from "../../observe/log.ts";
 import { compiled } from "../../self.ts";
+import { WAIT } from "../../wire/ttrpc/shim-waiting.ts";
 import { type Flags, parseFlags, UsageError } from "./flags.ts";
 import type { LoadResident } from "./oci/own.ts";
 import { toStderr } from "./stderr.ts";
@@ -33,6 +34,7 @@ async function run(args: string[], calledAs: string, resident: LoadResident | un
   configureLog({ write: toStderr, ...(flags.debug && { level: "debug" as const }) });
   try {
     if (flags.info) return await (await import("./info.ts")).info(calledAs);
+    if (flags.action === WAIT) return await (await import("./waiting.ts")).waitForContainer(flags, resident);
     if (flags.namespace === "") throw new Error("shim namespace cannot be empty");
     if (flags.id === "") throw new Error("shim id cannot be empty");
     switch (flags.action) {

@@ -127,6 +127,11 @@ export class Publisher {
     this.#wake?.();
   }
 
+  /** Once all is delivered. */
+  close(): void {
+    this.#client?.close();
+  }
+
   /** Resolves when all was delivered, or after `ms`. Returns how many events are left. */
   async flush(ms: number): Promise<number> {
     this.nudge();

@@ -41,6 +41,11 @@ export class TaskService {
     return this.#containers.values();
   }
 
+  /** No container is here, or on its way. */
+  get empty(): boolean {
+    return this.#containers.size === 0 && this.#creating.size === 0;
+  }
+
   /** For another process to go on with; undefined while something is being done. */
   save(): SavedContainer[] | undefined {
     if (this.#creating.size > 0) return undefined;
@@ -187,7 +192,7 @@ export class TaskService {
       },
       // With a container still here the shim stays: it is the one that knows how that ends.
       shutdown: () => {
-        if (this.#containers.size === 0 && this.#creating.size === 0) this.options.onShutdown();
+        if (this.empty) this.options.onShutdown();
         return {};
       },
     };

@@ -1,12 +1,10 @@
 // `start`: containerd runs it in the bundle and reads the address of the shim that now serves.
 // The listening socket is made here and inherited, so the answer need not wait for the serving process to be up.
-import { AT_FDCWD, O_NONBLOCK, O_RDWR, S_IFIFO, S_IFREG } from "../../../ffi/constants/fcntl.ts";
-import { isErrno } from "../../../ffi/errno.ts";
+import { S_IFIFO, S_IFREG } from "../../../ffi/constants/fcntl.ts";
 import type { Fd } from "../../../ffi/fd.ts";
-import { fchmodat, open, read } from "../../../ffi/file.ts";
+import { read } from "../../../ffi/file.ts";
 import { print } from "../../../ffi/output.ts";
-import { makeDirectories, parentOf, readText, removeFile, statOf, writeText } from "../../../ffi/path.ts";
-import { answersUnix, listenUnix } from "../../../ffi/socket.ts";
+import { readText, removeFile, statOf, writeText } from "../../../ffi/path.ts";
 import { traced } from "../../observe/trace.ts";
 import { childEnvironment, selfCommand } from "../../self.ts";
 import { shimSocket } from "../../wire/ttrpc/shim-address.ts";
@@ -14,6 +12,7 @@ import { answer, parseAsked } from "./bootstrap.ts";
 import type { Flags } from "./flags.ts";
 import { groupOf } from "./group.ts";
 import { checkIdentifier } from "./identifier.ts";
+import { listen, openLog } from "./listening.ts";
 
 const STDIN = 0;
 
@@ -87,32 +86,6 @@ function spawnServing(flags: Flags, calledAs: string, serving: Serving): number 
   adjustOomScore(child.pid);
   writeText(`${bundle}/shim.pid`, String(child.pid));
   return child.pid;
-}
-
-/** A listening socket at `path`; undefined when a living shim already has it. A dead one's is replaced. */
-function listen(path: string): Fd | undefined {
-  makeDirectories(parentOf(path), 0o711);
-  for (;;) {
-    try {
-      const fd = listenUnix(path);
-      fchmodat(AT_FDCWD, path, 0o600);
-      return fd;
-    } catch (error) {
-      if (!isErrno(error, "EADDRINUSE")) throw error;
-      if (answersUnix(path)) return undefined;
-      removeFile(path);
-    }
-  }
-}
-
-/** containerd's log FIFO of the bundle, for our stderr. Opened so that nobody's absence blocks or kills. */
-function openLog(bundle: string): Fd | undefined {
-  const path = `${bundle}/log`;
-  try {
-    return statOf(path).type === S_IFIFO ? open(path, O_RDWR | O_NONBLOCK) : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** The shim shall be killed for memory before containerd is, and after its container. */

@@ -1,4 +1,6 @@
 // The calling side of ttrpc: one connection, many unary calls at a time.
+import type { Socket } from "bun";
+import type { Fd } from "../../../ffi/fd.ts";
 import { ServiceError } from "../containerd/services.ts";
 import { DecodeError, decode, encode, type MessageType } from "./codec.ts";
 import { Connection, socketPath } from "./connection.ts";
@@ -26,23 +28,7 @@ export class TtrpcClient {
   static async connect(address: string): Promise<TtrpcClient> {
     const client = new TtrpcClient(address);
     try {
-      await Bun.connect({
-        unix: socketPath(address),
-        socket: {
-          binaryType: "uint8array",
-          open: (socket) => {
-            client.#connection = new Connection(
-              socket,
-              (frame) => client.#frame(frame),
-              (why) => client.#end(why),
-            );
-          },
-          data: (_socket, chunk) => client.#connection.data(chunk),
-          drain: () => client.#connection.drain(),
-          close: (_socket, error) => client.#connection.close(error),
-          error: (_socket, error) => client.#connection.close(error),
-        },
-      });
+      await Bun.connect({ unix: socketPath(address), socket: client.#events() });
     } catch (cause) {
       const { code, message } = cause as { code?: string; message: string };
       throw new ServiceError("Unavailable", `ttrpc: cannot connect to ${address}: ${code ?? message}`, {
@@ -50,6 +36,32 @@ export class TtrpcClient {
       });
     }
     return client;
+  }
+
+  /** Calls over a socket that is connected already, which it takes. */
+  static async over(connected: Fd): Promise<TtrpcClient> {
+    const client = new TtrpcClient(connected.path);
+    // Bun's types do not know that it takes a descriptor.
+    const on = { fd: connected.release(), socket: client.#events() } as unknown;
+    await Bun.connect(on as Parameters<typeof Bun.connect>[0]);
+    return client;
+  }
+
+  #events() {
+    return {
+      binaryType: "uint8array" as const,
+      open: (socket: Socket<unknown>) => {
+        this.#connection = new Connection(
+          socket,
+          (frame) => this.#frame(frame),
+          (why) => this.#end(why),
+        );
+      },
+      data: (_socket: Socket<unknown>, chunk: Uint8Array) => this.#connection.data(chunk),
+      drain: () => this.#connection.drain(),
+      close: (_socket: Socket<unknown>, error?: Error) => this.#connection.close(error),
+      error: (_socket: Socket<unknown>, error: Error) => this.#connection.close(error),
+    };
   }
 
   /** Resolves once the connection has ended, with the reason when it was not a normal end. */

@@ -280,6 +280,12 @@ export class TtrpcServer {
     return this.#connections.size;
   }
 
+  /** Stops listening and ends the connections that came that way. */
+  deafen(): void {
+    this.#listener?.stop(true);
+    this.#listener = undefined;
+  }
+
   /** Stops listening and ends every connection. A socket file that was inherited is the caller's to remove. */
   close(): void {
     this.#listener?.stop(true);

@@ -16,6 +16,9 @@ export function shimName(runtime: string): string {
   return `containerd-shim-${parts.at(-2)}-${parts.at(-1)}`;
 }
 
+/** Whether a runtime's shim is this same program, started as no other could be. */
+export const isOwnShim = (runtime: string): boolean => runtime === DEFAULT_RUNTIME;
+
 /** The command of a runtime's shim. InvalidArgument when there is none on this machine. */
 export function shimCommand(runtime: string): SelfCommand {
   if (isAbsolute(runtime)) {

@@ -7,14 +7,17 @@ import { decode, type Message } from "../../../wire/ttrpc/codec.ts";
 import { DeleteResponse, TaskV2, TaskV3 } from "../../../wire/ttrpc/messages/task.ts";
 import type { Caller } from "../../../wire/ttrpc/service.ts";
 import type { Bootstrap, Bundle } from "./bundle.ts";
-import { shimCommand } from "./runtime.ts";
+import { isOwnShim, shimCommand } from "./runtime.ts";
 import { ShimLog } from "./shim-log.ts";
+import type { WaitingShims } from "./waiting-shims.ts";
 
 /** What is the same for every shim of one containerd. */
 export interface ShimSurroundings {
   /** containerd's gRPC address. */
   address: string;
   ttrpcAddress: string;
+  /** Shims of ours that have no container. */
+  waiting: WaitingShims;
 }
 
 /** The newest task service that is spoken here. */
@@ -53,6 +56,8 @@ export class Shim {
     readonly bootstrap: Bootstrap,
     private readonly client: TtrpcClient,
     log: ShimLog,
+    /** Where it may wait for another container. */
+    private readonly waiting?: WaitingShims,
   ) {
     this.task = client.service(bootstrap.version >= 3 ? TaskV3 : TaskV2);
     this.#log = log;
@@ -66,11 +71,24 @@ export class Shim {
     runtime: string,
     bundle: Bundle,
     around: ShimSurroundings,
-    options?: Uint8Array,
+    options: Uint8Array | undefined,
+    /** It shares its shim with no other container, and the shim is in this daemon's cgroup. */
+    standsAlone: boolean,
   ): Promise<Shim> {
     const shimLog = new ShimLog(bundle.logPath);
     try {
       bundle.intend(runtime);
+      if (isOwnShim(runtime) && standsAlone) {
+        const adopted = await around.waiting
+          .adopt({ namespace, id, bundle: bundle.path })
+          .catch((error: unknown) => log("warning", "a shim is started the long way", { id, error }));
+        if (adopted) {
+          const { client, address } = adopted;
+          const bootstrap = { version: TASK_VERSION, address, protocol: "ttrpc" };
+          bundle.save(bootstrap);
+          return new Shim(namespace, id, runtime, bundle, bootstrap, client, shimLog, around.waiting);
+        }
+      }
       const output = await action("start", namespace, id, runtime, bundle, around, options);
       const bootstrap = parseBootstrap(new TextDecoder().decode(output));
       bundle.save(bootstrap);
@@ -107,6 +125,11 @@ export class Shim {
 
   /** Tells the shim to end, and makes sure of it, unless it keeps other containers of the same sandbox. */
   async shutdown(): Promise<void> {
+    if (await this.waiting?.release(this.client)) {
+      held.delete(this);
+      await this.#log.close();
+      return;
+    }
     let pid = 0;
     try {
       pid = (await this.task.connect({ id: this.id }, { timeout: QUICK })).shimPid;

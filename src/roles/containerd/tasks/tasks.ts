@@ -26,8 +26,10 @@ import { exitOf, processOf, publishEnd, unknownProcess } from "./convert.ts";
 import { serveEvents } from "./event-socket.ts";
 import { passed } from "./failure.ts";
 import { restoreTasks } from "./restore.ts";
-import { DEFAULT_RUNTIME } from "./runtime.ts";
+import { DEFAULT_RUNTIME, shimName } from "./runtime.ts";
+import { standsAlone } from "./sharing.ts";
 import { deleteDead, QUICK, Shim, type ShimSurroundings } from "./shim.ts";
+import { WaitingShims } from "./waiting-shims.ts";
 
 export interface TasksOptions {
   containers: Pick<Containers, "get">;
@@ -56,6 +58,8 @@ interface Task {
   dead?: Promise<TaskExit>;
 }
 
+const OWN_SHIM = shimName(DEFAULT_RUNTIME);
+
 /** The tasks of one containerd. Starts listening for events and looking for living shims at once. */
 export function createTasks(options: TasksOptions): LocalTasks {
   return new ShimTasks(options);
@@ -75,7 +79,7 @@ class ShimTasks implements LocalTasks {
 
   constructor(private readonly options: TasksOptions) {
     const { address, ttrpcAddress = `${address}.ttrpc`, events } = options;
-    this.#around = { address, ttrpcAddress };
+    this.#around = { address, ttrpcAddress, waiting: new WaitingShims(OWN_SHIM, address, ttrpcAddress) };
     this.#server = serveEvents(ttrpcAddress, events);
     this.ready = restoreTasks({
       state: options.state,
@@ -198,7 +202,15 @@ class ShimTasks implements LocalTasks {
     bundle.create(spec);
     try {
       const stdin = options && encode(Any, options);
-      return await Shim.start(namespace, id, runtime, bundle, this.#around, stdin);
+      return await Shim.start(
+        namespace,
+        id,
+        runtime,
+        bundle,
+        this.#around,
+        stdin,
+        standsAlone(spec, options),
+      );
     } catch (error) {
       // A shim that answered `start` and then nothing is still there: delete is for it too.
       if (bundle.saved())
@@ -395,6 +407,7 @@ class ShimTasks implements LocalTasks {
     ]);
     clearTimeout(timer);
     this.#server.close();
+    this.#around.waiting.close();
     await Promise.all([...this.#tasks.values()].map(({ shim }) => shim.letGo()));
     this.#tasks.clear();
   }

@@ -9,7 +9,7 @@ import { open } from "../../../../ffi/file.ts";
 import { cstr, syscall } from "../../../../ffi/libc.ts";
 import { sealedMemfd } from "../../../launcher/memfd.ts";
 import { assembleWaiter } from "../../../launcher/waiter.ts";
-import { compiled, selfCommand } from "../../../self.ts";
+import { ownArguments } from "../arguments.ts";
 import { RESUME } from "./state.ts";
 
 export interface Become {
@@ -29,14 +29,6 @@ const ALL_FDS = 0xffffffff;
 
 function pointers(strings: readonly Uint8Array[]): BigUint64Array {
   return new BigUint64Array([...strings.map((bytes) => BigInt(ptr(bytes))), 0n]);
-}
-
-/** argv of this process, and of whatever it becomes: `ps` shows one line through all of a container's life. */
-function ownArguments(): string[] {
-  const own = selfCommand("containerd-shim-bunker-v2");
-  return compiled
-    ? [process.argv0, ...process.argv.slice(2)]
-    : [own.argv0, ...own.cmd.slice(1), ...process.argv.slice(3)];
 }
 
 const keepOpen = (fd: number, on: boolean) =>

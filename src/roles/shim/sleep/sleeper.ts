@@ -31,6 +31,8 @@ const OOM_LOOK = 1000;
 export class Sleeper {
   #patience: number;
   #complained = false;
+  #timers: ReturnType<typeof setTimeout>[] = [];
+  #stopped = false;
   /** Fixed by BUNKER_SHIM_IDLE (for tests and those who want none: 0). */
   readonly #fixed: number | undefined;
 
@@ -79,7 +81,7 @@ export class Sleeper {
 
   /** From now on: sleeps when nothing has happened for a while. */
   watch(): void {
-    setInterval(() => {
+    this.#timers[0] = setInterval(() => {
       for (const container of this.parts.service.containers) container.lookForOom();
     }, OOM_LOOK);
     const never = this.#patience === 0;
@@ -95,15 +97,21 @@ export class Sleeper {
         Bun.shrink();
       }
       seen = now;
-      setTimeout(look, never ? PATIENCE : this.#patience);
+      if (!this.#stopped) this.#timers[1] = setTimeout(look, never ? PATIENCE : this.#patience);
     };
-    setTimeout(look, never ? PATIENCE : this.#patience);
+    this.#timers[1] = setTimeout(look, never ? PATIENCE : this.#patience);
+  }
+
+  /** Neither looks nor sleeps any more: the process has no container. */
+  stop(): void {
+    this.#stopped = true;
+    for (const timer of this.#timers) clearTimeout(timer);
   }
 
   /** The shim's state with what wakes it; undefined while something is under way. */
   #save(): { state: ShimState; keep: number[]; wakers: number[] } | undefined {
     const { service, publisher, server, exits, listener } = this.parts;
-    if (!exits.idle) return undefined;
+    if (this.#stopped || !exits.idle) return undefined;
     const connections = server.save();
     const events = publisher.save();
     const containers = service.save();

@@ -1,0 +1,27 @@
+// The command line of this process, as `ps` shows it and as whatever it becomes gets it. A shim that waited for its container
+// writes that one's arguments over its own. man 5 proc, /proc/pid/cmdline and fields 48 and 49 of /proc/pid/stat
+import { type Pointer, toArrayBuffer } from "bun:ffi";
+import { readText } from "../../../ffi/path.ts";
+import { compiled, selfCommand } from "../../self.ts";
+
+const own = selfCommand("containerd-shim-bunker-v2");
+const program = compiled ? [process.argv0] : [own.argv0, ...own.cmd.slice(1)];
+let words = process.argv.slice(compiled ? 2 : 3);
+
+export const ownArguments = (): string[] => [...program, ...words];
+
+/** Replaces the arguments. false, with nothing done: there is no room for them. */
+export function replaceArguments(by: readonly string[]): boolean {
+  const stat = readText("/proc/self/stat");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const [start, end] = [Number(fields[45]), Number(fields[46])];
+  const text = new TextEncoder().encode([...program, ...by, ""].join("\0"));
+  const room = end - start;
+  // The last byte stays NUL: another there would make the kernel look for a title behind it.
+  if (!(room > 0) || text.length > room) return false;
+  const area = new Uint8Array(toArrayBuffer(start as Pointer, 0, room));
+  area.fill(0);
+  area.set(text);
+  words = [...by];
+  return true;
+}
