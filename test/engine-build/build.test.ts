@@ -492,11 +492,8 @@ describe.skipIf(why !== undefined)(why ? `builds (skipped: ${why})` : "builds", 
       ["FROM busybox", { t: "UPPER" }, "must be lowercase"],
       ["FROM busybox", { platform: "no/such/x/y" }, "cannot parse platform"],
       ["FROM busybox", { buildargs: "nope" }, "buildargs is not valid JSON"],
-      [
-        "FROM busybox",
-        { remote: "https://example.com/a.git" },
-        "building from a git repository is not implemented",
-      ],
+      ["FROM busybox", { remote: "https://127.0.0.1:1/a.git#-x" }, "invalid refspec: -x"],
+      ["FROM busybox", { remote: "https://127.0.0.1:1/a.git" }, "unable to prepare context: git fetch of"],
     ] as [string, Record<string, string>, string][])("%s %j", async (dockerfile, query, message) => {
       const { error } = await build(context(dockerfile), query);
       expect(error?.message).toContain(message);

@@ -7,9 +7,10 @@ import type { Fd } from "../../../../ffi/fd.ts";
 import { openName, removeTree, statAt, toByteName } from "../../../../ffi/tree.ts";
 import { ArchiveError } from "../../../store/tar/entry.ts";
 import { applyTar } from "../../../store/tar/extract.ts";
-import { ApiError, badRequest, notImplemented } from "../errors.ts";
+import { ApiError, badRequest } from "../errors.ts";
 import { uncompressed } from "./archive.ts";
 import { Ignore } from "./dockerignore.ts";
+import { cloneGit, isGit } from "./git.ts";
 import { buildsDirectory } from "./leftovers.ts";
 import type { BuildOptions } from "./options.ts";
 import { partsOf, readIn } from "./tree.ts";
@@ -40,21 +41,11 @@ export function workDirectory(dataRoot: string): string {
   return directory;
 }
 
-const isGit = (remote: string): boolean =>
-  /^(git:\/\/|git@|github\.com\/)/.test(remote) ||
-  /^https?:\/\/[^?#]*\.git(#.*)?$/.test(remote) ||
-  /^ssh:\/\//.test(remote);
-
 /** Fetches a URL context: a Dockerfile as text, or an archive. */
 async function fetchRemote(
   remote: string,
   signal: AbortSignal,
 ): Promise<{ text?: string; archive?: AsyncIterable<Uint8Array> }> {
-  if (isGit(remote)) {
-    throw notImplemented(
-      `building from a git repository is not implemented: clone ${remote} and send the directory as the context`,
-    );
-  }
   if (!/^https?:\/\//.test(remote))
     throw badRequest(`unable to prepare context: ${JSON.stringify(remote)} is no URL`);
   let response: Response;
@@ -131,6 +122,12 @@ export async function receiveContext(
   const scratch = workDirectory(dataRoot);
   const clear = (): void => rmSync(scratch, { recursive: true, force: true });
   try {
+    if (isGit(options.remote)) {
+      const keepGitDir =
+        options.version === "1" || options.buildArgs["BUILDKIT_CONTEXT_KEEP_GIT_DIR"] === "1";
+      const tree = await cloneGit(options.remote, join(scratch, "context"), { keepGitDir, signal });
+      return withDockerfile(tree, options, scratch, clear);
+    }
     const source =
       options.remote === "" || options.remote === "client-session"
         ? { archive: body ?? undefined, text: undefined }
@@ -139,26 +136,34 @@ export async function receiveContext(
       return { tree: async () => undefined, dockerfile: source.text, scratch, [Symbol.dispose]: clear };
     }
     if (!source.archive) throw badRequest("the build needs a context: the request has no body");
-    const directory = join(scratch, "context");
-    await unpack(source.archive, directory, signal);
-    const root = openTree(directory);
-    try {
-      const dockerfile = takeDockerfile(root, options.dockerfile, options.version === "1");
-      return {
-        tree: async () => ({ fd: root, path: directory }),
-        dockerfile,
-        scratch,
-        [Symbol.dispose]() {
-          root.close();
-          clear();
-        },
-      };
-    } catch (error) {
-      root.close();
-      throw error;
-    }
+    const path = join(scratch, "context");
+    await unpack(source.archive, path, signal);
+    return withDockerfile({ fd: openTree(path), path }, options, scratch, clear);
   } catch (error) {
     clear();
+    throw error;
+  }
+}
+
+/** The context in `tree`, whose descriptor is closed with it, or at once when there is no Dockerfile. */
+function withDockerfile(
+  tree: ContextTree,
+  options: BuildOptions,
+  scratch: string,
+  clear: () => void,
+): BuildContext {
+  try {
+    return {
+      tree: async () => tree,
+      dockerfile: takeDockerfile(tree.fd, options.dockerfile, options.version === "1"),
+      scratch,
+      [Symbol.dispose]() {
+        tree.fd.close();
+        clear();
+      },
+    };
+  } catch (error) {
+    tree.fd.close();
     throw error;
   }
 }

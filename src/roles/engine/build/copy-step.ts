@@ -20,6 +20,7 @@ import { DockerfileError } from "./dockerfile/error.ts";
 import type { InstructionOf } from "./dockerfile/instructions.ts";
 import { Ignore } from "./dockerignore.ts";
 import { download, isUrl } from "./download.ts";
+import { cloneGit, isGit } from "./git.ts";
 import { joinTarget } from "./paths.ts";
 import { openSnapshot } from "./rootfs.ts";
 import { commitStep, type StageState } from "./state.ts";
@@ -77,6 +78,13 @@ async function collect(ground: StepGround, step: Copy, tree: SourceTree | undefi
   const sources: CopySource[] = [];
   try {
     for (const word of step.sources) {
+      if (step.kind === "add" && isGit(word)) {
+        const into = join(context.scratch, `git-${randomUUID()}`);
+        const { fd } = await cloneGit(word, into, { keepGitDir: step.keepGitDir, signal });
+        using held = fd;
+        sources.push(...sourcesIn({ root: held, context: false }, "."));
+        continue;
+      }
       if (step.kind === "add" && isUrl(word)) {
         const options = { directory: context.scratch, target: step.target, checksum: step.checksum, signal };
         sources.push(await download(word, options));
@@ -103,7 +111,7 @@ async function collect(ground: StepGround, step: Copy, tree: SourceTree | undefi
 
 /** What of the context a step names. */
 export const filesOf = ({ kind, sources }: Pick<Copy, "kind" | "sources">): string[] =>
-  sources.filter((word) => kind === "copy" || !isUrl(word));
+  sources.filter((word) => kind === "copy" || !(isUrl(word) || isGit(word)));
 
 /** The flags that change what is copied, as the history shows them. */
 function flagsOf({ chown, chmod, link, parents, exclude, unpack }: Copy): string {
