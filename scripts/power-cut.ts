@@ -1,9 +1,10 @@
-// A power cut in the middle of unpacking, again and again:
+// A power cut in the middle of unpacking, or once a pull was acknowledged, again and again:
 //   node scripts/bootstrap.mjs scripts/power-cut.ts --kernel VMLINUZ --modules DIR [--cuts 10] [--seed 1] [--keep]
 // A virtual machine pulls an image onto a disk that loses what was not flushed when the power goes (scripts/vm/volatile-disk.ts), and
-// is killed at a random moment. It boots again from what is left: the daemon must come up, every committed snapshot must be what
-// its layer says (content, modes, owners, times, links), and what was pulled must be there. Needs qemu-system-x86_64, mke2fs,
-// busybox-static, cpio, docker-registry and skopeo.
+// is killed: at a random moment of a pull, the instant that the pull is acknowledged, or up to two seconds later, in turn. It
+// boots again from what is left: the daemon must come up, every committed snapshot must be what its layer says (content, modes, owners,
+// times, links, of every file), and what was acknowledged must be there, whole. Needs qemu-system-x86_64, mke2fs, busybox-static,
+// cpio, docker-registry and skopeo.
 import {
   chmodSync,
   copyFileSync,
@@ -67,6 +68,11 @@ const LAYERS = 4;
 const FILES = 400;
 const DISK = 1 << 30;
 const SETTLED_MS = 300_000;
+
+/** When the power goes, counted from where the pull begins or from where it was acknowledged. */
+const MOMENTS = ["in a pull", "at the acknowledgement", "after the acknowledgement"] as const;
+/** What the machine waits before it takes the image away again (scripts/vm/power-cut.sh). */
+const KEPT_MS = 2000;
 
 /** Layers of small files, most of them a few blocks long: what a lost write would leave empty. */
 async function makeImage(layout: string, scratch: string): Promise<string[]> {
@@ -155,8 +161,12 @@ try {
   let promised = false;
   /** Milliseconds that a whole pull takes here. */
   let pulling = 45_000;
+  const cuts: Record<string, number> = Object.fromEntries(MOMENTS.map((moment) => [moment, 0]));
+  /** Images that were acknowledged before a cut and whole after it, and files that were held against what they must be. */
+  let [survived, compared] = [0, 0];
   for (let cut = 0; cut <= Number(values.cuts); cut++) {
     const last = cut === Number(values.cuts);
+    const moment = MOMENTS[cut % MOMENTS.length]!;
     const power = new AbortController();
     disk.on();
     let heard = "";
@@ -182,21 +192,25 @@ try {
             .trim();
           heard = heard.slice(end + 1);
           if (line.startsWith("cut: FAILED")) failures++;
-          const layers = /^cut: found (\d+) layers committed, (\d+) images/.exec(line);
+          const layers = /^cut: found (\d+) layers committed, (\d+) images, (\d+) files/.exec(line);
           if (layers) {
             found = true;
+            compared += Number(layers[3]);
+            console.log(`power-cut: ${line.slice("cut: ".length)}`);
             if (promised && (layers[1] !== String(LAYERS) || layers[2] !== "1")) {
               failures++;
               console.log("power-cut: FAILED: an image whose pull had been acknowledged is gone");
-            }
+            } else if (promised) survived++;
             promised = false;
             if (last) power.abort();
           } else if (line === "cut: pulling") {
             begun = performance.now();
-            timer ??= setTimeout(() => power.abort(), random() * pulling * 1.3);
+            if (moment === "in a pull") timer ??= setTimeout(() => power.abort(), random() * pulling);
           } else if (line === "cut: pulled") {
             promised = true;
             pulling = performance.now() - begun;
+            if (moment === "at the acknowledgement") power.abort();
+            else timer ??= setTimeout(() => power.abort(), random() * KEPT_MS);
           } else if (line === "cut: removing") promised = false;
         }
       },
@@ -209,14 +223,24 @@ try {
       console.log("power-cut: FAILED: the machine ended by itself, or never came up");
       if (!said.includes("cut: pulling")) break;
     }
-    if (!last)
+    if (!last) {
+      // The machine keeps a pace of its own: a pull may have been quicker than the guess, its removal begun before the cut.
+      let truly: string = moment;
+      if (moment === "in a pull" && promised) truly = "after the acknowledgement";
+      else if (moment !== "in a pull" && !promised) truly = "while it was removed";
+      cuts[truly] = (cuts[truly] ?? 0) + 1;
       console.log(
-        `power-cut: ${cut + 1}: ${begun === 0 ? "" : `${((performance.now() - begun) / 1000).toFixed(1)} s into a pull, `}` +
+        `power-cut: ${cut + 1}: ${truly}, ${((performance.now() - begun) / 1000).toFixed(1)} s from its begin: ` +
           `the machine's memory lost, and of ${mib(unflushed)} MiB in the disk's cache ${mib(unflushed - kept)}; ` +
           `${disk.flushes} flushes so far`,
       );
+    }
   }
-  console.log(`power-cut: ${values.cuts} cuts, ${failures} failures`);
+  const counted = Object.entries(cuts).map(([moment, count]) => `${count} ${moment}`);
+  console.log(
+    `power-cut: ${values.cuts} cuts (${counted.join(", ")}), ${survived} acknowledged images found whole, ` +
+      `${compared} files compared, ${failures} failures`,
+  );
 } finally {
   if (values.keep) console.error(`power-cut: kept ${scratch}`);
   else rmSync(scratch, { recursive: true, force: true });

@@ -26,11 +26,12 @@ describe() {
   (cd "$1" && {
     find . ! -name . -type d -exec stat -c '%f %u:%g %Y %n' {} +
     find . ! -type d -exec stat -c '%f %u:%g %s %h %Y %n' {} +
-    find . -type l -exec readlink {} +
+    find . -type l -exec readlink {} \;
     find . -type f -exec sha256sum {} +
   } | sort)
 }
 committed=0
+compared=0
 for chain in $(cat /expected/chain); do grep -q "^$chain .*Committed" /run/snapshots && committed=$((committed + 1)); done
 if [ $committed -gt 0 ]; then
   top=$(sed -n "${committed}p" /expected/chain)
@@ -47,16 +48,19 @@ if [ $committed -gt 0 ]; then
   for directory in $(echo "$lower" | tr : ' '); do
     describe "$directory" > /run/found
     cmp -s /run/found "/expected/$layer" || { fail "layer $layer in $directory"; diff /run/found "/expected/$layer" | head -20; }
+    compared=$((compared + $(find "$directory" ! -type d | grep -c .)))
     layer=$((layer - 1))
   done
   [ $layer = 0 ] || fail "$committed layers are committed, but not one on another: $lower"
 fi
 images=$(ctr images ls -q | grep -c .)
 left=$(ls $root/io.containerd.snapshotter.v1.overlayfs/snapshots | grep -c .)
-echo "cut: found $committed layers committed, $images images, $left snapshot directories, $(ls $root/io.containerd.content.v1.content/ingest | grep -c .) ingests"
+echo "cut: found $committed layers committed, $images images, $compared files compared, $left snapshot directories, $(ls $root/io.containerd.content.v1.content/ingest | grep -c .) ingests"
 
 image=127.0.0.1:5000/cut:latest
 while :; do
+  # The lease of a pull that was cut off keeps what it had brought: the next one is to begin from nothing.
+  for lease in $(ctr leases ls -q); do ctr leases rm "$lease" > /dev/null 2>&1; done
   ctr images rm --sync $image > /dev/null 2>&1
   echo "cut: pulling"
   if ctr images pull --plain-http $image > /run/pull.log 2>&1; then
