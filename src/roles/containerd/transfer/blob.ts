@@ -1,4 +1,5 @@
 // One blob into the content store: resumed where an earlier attempt stopped, verified before it is visible.
+import { release } from "../../../store/release.ts";
 import { type ContentWriter, type Descriptor, ServiceError } from "../../../wire/containerd/services.ts";
 import { pause, pauseBefore } from "../../../wire/distribution/retry.ts";
 import { hasCode } from "./codes.ts";
@@ -134,6 +135,7 @@ async function copy(
         await writer.write(chunk);
         offset += chunk.length;
         watcher?.grown(offset);
+        release(received);
         report({ event: "downloading", id: digest, digest, mediaType, progress: offset, total: size });
         // Bytes came: the connection was good, count anew.
         attempt = 1;
