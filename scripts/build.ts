@@ -3,7 +3,7 @@
 import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
-import { LONG_LIFE, LONG_LIFE_SETTING, SHORT_LIFE } from "../src/lives.ts";
+import { LONG_LIFE, LONG_LIFE_SETTINGS, SHORT_LIFE } from "../src/lives.ts";
 import { addPrologue } from "./entry.ts";
 import { harden } from "./harden.ts";
 
@@ -81,7 +81,7 @@ for (const [name, places] of Object.entries(changed)) {
   }
 }
 // Other machines and libcs do without: they start a little slower, and main.ts closes what it can.
-const unable = addPrologue(executable, SHORT_LIFE, LONG_LIFE, LONG_LIFE_SETTING);
+const unable = addPrologue(executable, SHORT_LIFE, LONG_LIFE, LONG_LIFE_SETTINGS);
 if (unable && target === "linux-x64") {
   console.error(`build: no prologue: ${unable}; see scripts/entry.ts`);
   process.exit(1);

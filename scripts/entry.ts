@@ -88,19 +88,19 @@ function symbol(file: Buffer, wanted: string): number | undefined {
 
 /**
  * Puts the prologue into an executable, in place. `settings`: "NAME=value" entries for every start without `mark`, a
- * variable's name of which the first eight letters are looked at; `marked`: the one entry for a start with it. Returns
+ * variable's name of which the first eight letters are looked at; `marked`: those for a start with it. Returns
  * undefined, or why it could not be done (the file is then unchanged).
  */
 export function addPrologue(
   file: Buffer,
   settings: readonly string[],
   mark: string,
-  marked: string,
+  marked: readonly string[],
 ): string | undefined {
   const layout = layoutOf(file);
   if (typeof layout === "string") return layout;
   const { cave, entry, environ } = layout;
-  const all = [...settings, marked];
+  const all = [...settings, ...marked];
   const strings = Buffer.from(all.map((entryText) => `${entryText}\0`).join(""), "latin1");
   const codeOffset = (strings.length + 15) & ~15;
   let address = cave.address;
@@ -110,8 +110,8 @@ export function addPrologue(
     return here;
   });
   const code = prologue(
-    addresses.slice(0, -1),
-    addresses.at(-1)!,
+    addresses.slice(0, settings.length),
+    addresses.slice(settings.length),
     mark,
     environ,
     cave.address + codeOffset,
@@ -130,7 +130,7 @@ const text32 = (text: string) => u32(Buffer.from(text, "latin1").readUInt32LE(0)
 /** The machine code. rdx is ld.so's and stays untouched. */
 function prologue(
   settings: readonly number[],
-  marked: number,
+  marked: readonly number[],
   mark: string,
   environ: number,
   here: number,
@@ -153,6 +153,27 @@ function prologue(
   const envpOf = () => {
     emit(0x48, 0x8b, 0x04, 0x24); // mov rax,[rsp]: argc
     emit(0x48, 0x8d, 0x7c, 0xc4, 0x10); // lea rdi,[rsp+rax*8+16]: envp
+  };
+  /** argc … the last kept variable move down, to make room for `entries` behind them. rdi: the end of what was kept. */
+  const put = (entries: readonly number[], name: string) => {
+    const room = ((entries.length + 1) * 8 + 15) & ~15;
+    emit(0x48, 0x89, 0xe6); // mov rsi,rsp
+    emit(0x48, 0x83, 0xec, room); // sub rsp,room
+    emit(0x48, 0x89, 0xe1); // mov rcx,rsp
+    label(`move ${name}`);
+    emit(0x48, 0x39, 0xfe); // cmp rsi,rdi
+    jump(JAE, `moved ${name}`);
+    emit(0x48, 0x8b, 0x06); // mov rax,[rsi]
+    emit(0x48, 0x89, 0x01); // mov [rcx],rax
+    emit(0x48, 0x83, 0xc6, 8); // add rsi,8
+    emit(0x48, 0x83, 0xc1, 8); // add rcx,8
+    jump(JMP, `move ${name}`);
+    label(`moved ${name}`);
+    for (const address of entries) {
+      emit(0x48, 0xc7, 0x01, ...u32(address)); // mov qword [rcx],address
+      emit(0x48, 0x83, 0xc1, 8); // add rcx,8
+    }
+    emit(0x48, 0xc7, 0x01, 0, 0, 0, 0); // mov qword [rcx],0
   };
   emit(0xf3, 0x0f, 0x1e, 0xfa); // endbr64
   envpOf();
@@ -184,28 +205,10 @@ function prologue(
   label("filtered");
   emit(0x45, 0x85, 0xc0); // test r8d,r8d
   jump(JE, "short");
-  emit(0x48, 0xc7, 0x07, ...u32(marked)); // mov qword [rdi],marked: the mark has left room for one
-  emit(0x48, 0xc7, 0x47, 8, 0, 0, 0, 0); // mov qword [rdi+8],0
+  put(marked, "marked");
   jump(JMP, "go");
-  label("short"); // argc … the last kept variable move down, to make room for the settings behind them
-  const room = ((settings.length + 1) * 8 + 15) & ~15;
-  emit(0x48, 0x89, 0xe6); // mov rsi,rsp
-  emit(0x48, 0x83, 0xec, room); // sub rsp,room
-  emit(0x48, 0x89, 0xe1); // mov rcx,rsp
-  label("move");
-  emit(0x48, 0x39, 0xfe); // cmp rsi,rdi
-  jump(JAE, "moved");
-  emit(0x48, 0x8b, 0x06); // mov rax,[rsi]
-  emit(0x48, 0x89, 0x01); // mov [rcx],rax
-  emit(0x48, 0x83, 0xc6, 8); // add rsi,8
-  emit(0x48, 0x83, 0xc1, 8); // add rcx,8
-  jump(JMP, "move");
-  label("moved");
-  for (const address of settings) {
-    emit(0x48, 0xc7, 0x01, ...u32(address)); // mov qword [rcx],address
-    emit(0x48, 0x83, 0xc1, 8); // add rcx,8
-  }
-  emit(0x48, 0xc7, 0x01, 0, 0, 0, 0); // mov qword [rcx],0
+  label("short");
+  put(settings, "unmarked");
   label("go");
   envpOf();
   emit(0x48, 0x89, 0x3c, 0x25, ...u32(environ)); // mov [environ],rdi

@@ -14,9 +14,16 @@ export const SHORT_LIFE: readonly string[] = [
 
 /**
  * What it puts in place of the mark. The last of the engine's compilers takes more time and memory for a daemon's many short
- * functions than its code saves: a pull spent a tenth of its processor time there.
+ * functions than its code saves: a pull spent a tenth of its processor time there. The one before it waits until a function
+ * is really hot. And the collector, which lets a heap grow by what the machine has, is told of a small one: a daemon lives
+ * beside the containers that the memory is for.
  */
-export const LONG_LIFE_SETTING = `${ENGINE_OPTIONS}useFTLJIT=0`;
+export const LONG_LIFE_SETTINGS: readonly string[] = [
+  `${ENGINE_OPTIONS}useFTLJIT=0`,
+  `${ENGINE_OPTIONS}thresholdForOptimizeAfterWarmUp=20000`,
+  `${ENGINE_OPTIONS}thresholdForOptimizeSoon=20000`,
+  `${ENGINE_OPTIONS}forceRAMSize=67108864`,
+];
 
 /** The mark of a long life; the prologue obeys it and takes it out, so that no child inherits it. */
 export const LONG_LIFE = "BUNKER_LONG_LIFE";

@@ -1,5 +1,5 @@
 // argv[0] → role. One table; each role is imported lazily, so that a role pays only for what it uses.
-import { ENGINE_OPTIONS, LONG_LIFE, LONG_LIFE_SETTING, SHORT_LIFE } from "./lives.ts";
+import { ENGINE_OPTIONS, LONG_LIFE, LONG_LIFE_SETTINGS, SHORT_LIFE } from "./lives.ts";
 import { compiled } from "./self.ts";
 
 /** A role's entry: gets the arguments after its name and resolves to the process's exit code. */
@@ -126,7 +126,8 @@ for (const name of Object.keys(process.env)) {
   if (!name.startsWith("BUN_") && !name.startsWith("NODE_")) continue;
   // Where the executable has no prologue, the engine's own options cannot be closed and are in force by now.
   if (SHORT_LIFE.includes(`${name}=${process.env[name]}`)) shortLife = true;
-  else if (`${name}=${process.env[name]}` !== LONG_LIFE_SETTING) obeyed ||= name.startsWith(ENGINE_OPTIONS);
+  else if (!LONG_LIFE_SETTINGS.includes(`${name}=${process.env[name]}`))
+    obeyed ||= name.startsWith(ENGINE_OPTIONS);
   delete process.env[name];
 }
 if (obeyed && compiled) (await import("./reexec.ts")).startOver(process.env);

@@ -32,12 +32,10 @@ test.skipIf(unable !== "")(
     const file = readFileSync(plain);
     const before = Buffer.from(file);
     expect(
-      addPrologue(
-        file,
-        ["BUN_JSC_useDFGJIT=0", "BUN_JSC_thresholdForJITSoon=1000"],
-        "MARK_LIFE",
+      addPrologue(file, ["BUN_JSC_useDFGJIT=0", "BUN_JSC_thresholdForJITSoon=1000"], "MARK_LIFE", [
         "BUN_JSC_useFTLJIT=0",
-      ),
+        "BUN_JSC_forceRAMSize=67108864",
+      ]),
     ).toBeUndefined();
     // One header field and the padding: nothing else was touched.
     expect(file.length).toBe(before.length);
@@ -77,11 +75,12 @@ test.skipIf(unable !== "")(
     const kept = run(patched, many).env;
     expect(Object.keys(kept).filter((name) => name.startsWith("V"))).toHaveLength(333);
     expect(kept["V499"]).toHaveLength(499);
-    // A long life gets its own setting in place of its mark; a name that only begins alike is another's.
+    // A long life gets its own settings in place of its mark; a name that only begins alike is another's.
     const long = run(patched, { A: "1", MARK_LIFE: "1", BUN_X: "1", MARKED: "2" }, ["one"]);
     expect(long.args).toEqual(["one"]);
-    expect(long.env).toEqual({ A: "1", MARKED: "2", BUN_JSC_useFTLJIT: "0" });
-    expect(run(patched, { MARK_LIFE: "1" }).env).toEqual({ BUN_JSC_useFTLJIT: "0" });
+    const settings = { BUN_JSC_useFTLJIT: "0", BUN_JSC_forceRAMSize: "67108864" };
+    expect(long.env).toEqual({ A: "1", MARKED: "2", ...settings });
+    expect(run(patched, { MARK_LIFE: "1" }).env).toEqual(settings);
     // An outside value of one of our settings does not win over ours.
     expect(run(patched, { BUN_JSC_useDFGJIT: "1" }).env["BUN_JSC_useDFGJIT"]).toBe("0");
   },
@@ -94,11 +93,11 @@ test("what it cannot do leaves the file alone", () => {
       Buffer.from("no elf at all, but long enough for its header, which is what is read first"),
       [],
       "MARK_LIFE",
-      "X=1",
+      ["X=1"],
     ),
   ).toBe("not an ELF file");
   const arm = Buffer.alloc(4096);
   arm.write("\x7fELF", "latin1");
   arm.writeUInt16LE(183, 18);
-  expect(addPrologue(arm, [], "MARK_LIFE", "X=1")).toBe("no prologue for this machine");
+  expect(addPrologue(arm, [], "MARK_LIFE", ["X=1"])).toBe("no prologue for this machine");
 });
