@@ -8,6 +8,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -331,5 +332,52 @@ COPY --exclude=*.md --exclude=b a /e/
     await child.exited;
     const running = async () => (await (await call("/containers/json")).json()) as unknown[];
     await until("the step's container to end", async () => (await running()).length === 0);
+  }, 60_000);
+
+  test("an engine killed in the midst of a step leaves no mounts, secrets or files of it", async () => {
+    const secret = join(scratch, "secret-of-the-killed");
+    writeFileSync(secret, "sesame");
+    const context = makeContext({
+      Dockerfile: `FROM busybox AS other
+RUN touch /x
+FROM busybox
+RUN --mount=from=other,target=/m,rw --mount=type=secret,id=s echo begun; sleep 1000
+`,
+    });
+    const child = Bun.spawn(
+      netns.inside([
+        CLI,
+        "-H",
+        engine.host,
+        "build",
+        "--progress=plain",
+        "--secret",
+        `id=s,src=${secret}`,
+        context,
+      ]),
+      {
+        env: { DOCKER_BUILDKIT: "1", PATH: process.env["PATH"]!, DOCKER_CONFIG: join(scratch, "config") },
+        stdout: "ignore",
+        stderr: "pipe",
+      },
+    );
+    let said = "";
+    for await (const chunk of child.stderr) {
+      said += Buffer.from(chunk).toString();
+      if (/^#\d+ [\d.]+ begun/m.test(said)) break;
+    }
+    const mounts = () =>
+      readFileSync("/proc/self/mounts", "utf8")
+        .split("\n")
+        .filter((line) => line.includes(builds));
+    const builds = join(engine.dataRoot, "tmp", "builds");
+    expect(mounts()).toHaveLength(1);
+    await engine.kill();
+    await child.exited;
+    await engine.start();
+    await until("what the build left to be gone", () => !existsSync(builds));
+    expect(mounts()).toEqual([]);
+    expect(existsSync(join(engine.execRoot, "build-secrets"))).toBe(false);
+    expect(await (await call("/containers/json?all=1")).json()).toEqual([]);
   }, 60_000);
 });

@@ -129,8 +129,9 @@ export function buildOptions(c: RouteContext): BuildOptions {
     noCache: boolean(text("nocache")),
     cacheFrom: json(c, "cachefrom", stringList) ?? [],
     pull: boolean(text("pull")),
-    remove: boolean(remove, true),
-    forceRemove: boolean(text("forcerm")),
+    // BuildKit's steps leave no containers that anybody would see.
+    remove: version === "2" || boolean(remove, true),
+    forceRemove: version === "2" || boolean(text("forcerm")),
     buildArgs: json(c, "buildargs", stringOrNull) ?? {},
     labels: json(c, "labels", stringMap) ?? {},
     target: text("target"),
