@@ -1,5 +1,6 @@
 // `containerd`: the role as a daemon of its own, in the foreground until SIGTERM or SIGINT.
 import { existsSync } from "node:fs";
+import { dropPages } from "../../give-back.ts";
 import { configureLog, type Level, log } from "../../observe/log.ts";
 import { commit, version } from "../../version.ts";
 import { type Config, configText, DEFAULT_PATH, defaults, readConfig } from "./config/file.ts";
@@ -62,6 +63,8 @@ async function daemon(flags: Flags): Promise<number> {
     log("info", "containerd successfully booted", {
       seconds: ((performance.now() - begun) / 1000).toFixed(6),
     });
+    // What only the start needed: most of the pages, and at once, for the first pull may come in the next moment.
+    dropPages();
     const signal = await ended;
     log("info", "stopping", { signal });
   } finally {

@@ -2,6 +2,7 @@
 import { heapStats } from "bun:jsc";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { dropPages } from "../../give-back.ts";
 import { configureLog, log } from "../../observe/log.ts";
 import { commit, version } from "../../version.ts";
 import type { Services } from "../../wire/containerd/services.ts";
@@ -92,6 +93,8 @@ async function bringUpOver(
     ? await (await import("./system/metrics.ts")).serveMetrics(engine, config.metricsAddress)
     : undefined;
   for (const where of api.addresses) log("info", `API listen on ${where}`);
+  // What only the start needed. The rest follows when nobody asks anything (idle.ts).
+  dropPages();
   notifySystemd("READY=1");
   return { engine, api, metrics, containerd, networks };
 }
