@@ -10,6 +10,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -20,7 +21,7 @@ import { built } from "../support/binary.ts";
 import { type Engine, startEngine } from "../support/engine.ts";
 import { busyboxImage } from "../support/images.ts";
 import { makeNetns, type Netns } from "../support/netns.ts";
-import { run, until } from "../support/process.ts";
+import { must, run, until } from "../support/process.ts";
 import { tar } from "../support/tar.ts";
 
 const CLI = "/usr/bin/docker";
@@ -314,6 +315,31 @@ COPY --exclude=*.md --exclude=b a /e/
     ]);
     await make("-", [], { stdin: archive });
     expect(await inside("cat /f")).toBe("in a tar");
+  }, 60_000);
+
+  test("-o: files into a directory of the client's, a tar, and what cannot be had", async () => {
+    const files = {
+      Dockerfile: "FROM scratch\nCOPY --chmod=0640 big /big\nCOPY d /d\nENV NOT=asked\n",
+      big: "b".repeat((5 << 20) + 3),
+      "d/one": "1",
+      "d/e/two": "22",
+      "d/empty": "",
+    };
+    const context = makeContext(files);
+    symlinkSync("e/two", join(context, "d/link"));
+    const out = join(scratch, "out");
+    await make(context, ["-o", out]);
+    const listed = readdirSync(out, { recursive: true }).map(String).sort();
+    expect(listed).toEqual(["big", "d", "d/e", "d/e/two", "d/empty", "d/link", "d/one"]);
+    expect(await Bun.file(join(out, "big")).text()).toBe(files.big);
+    expect(await Bun.file(join(out, "d/link")).text()).toBe("22");
+    expect(statSync(join(out, "big")).mode & 0o7777).toBe(0o640);
+    await make(context, ["-o", `type=tar,dest=${out}.tar`]);
+    const names = await must(["tar", "-tf", `${out}.tar`]);
+    expect(names).toBe("big\nd/\nd/e/\nd/e/two\nd/empty\nd/link\nd/one\n");
+    const { code, said } = await build(context, ["-o", "type=oci,dest=/dev/null"]);
+    expect(code).toBe(1);
+    expect(said).toContain("output of type oci is not implemented");
   }, 60_000);
 
   test("a client that goes ends its build", async () => {

@@ -8,6 +8,7 @@ import { streamJson } from "../server/stream.ts";
 import { type Credentials, credentialsIn } from "./base.ts";
 import { type BuildContext, receiveContext } from "./context.ts";
 import { contextPaths } from "./context-paths.ts";
+import { deliver, destinationOf } from "./deliver.ts";
 import { type BuildOptions, readRegistryConfig } from "./options.ts";
 import { counted, perform, type ReadDockerfile, readDockerfile } from "./perform.ts";
 import { giveUpload, register, uploadFor } from "./running.ts";
@@ -51,6 +52,7 @@ export async function buildkitBuild(
     return c.body(null, 200);
   }
   checkNetwork(options);
+  const destination = destinationOf(options);
   const cancel = new AbortController();
   const registered = register(options.buildId, cancel);
   const { dataRoot } = engine.config;
@@ -89,7 +91,21 @@ export async function buildkitBuild(
       checkSyntax(options.buildArgs["BUILDKIT_SYNTAX"] ?? dockerfile.syntax);
       const credentials = credentialsFor(session, given, signal);
       const build = { engine, options, context, dockerfile, report, session, credentials, signal };
-      await perform({ ...build, wording: buildkitWording });
+      const ground = {
+        services: engine.services,
+        namespace: engine.namespace,
+        snapshotter: engine.config.snapshotter,
+      };
+      const send = async (id: string): Promise<void> => {
+        if (destination === "images") return;
+        const { chainId } = await engine.images.get(id);
+        await deliver(ground, chainId, destination, { session, report, signal });
+      };
+      await perform({
+        ...build,
+        wording: buildkitWording,
+        ...(destination === "images" ? {} : { deliver: send }),
+      });
     });
   });
 }

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { goJson } from "../../../spec/engine/go-json.ts";
 import { hostPlatform, normalize, type PlatformSpec, parsePlatform } from "../../../spec/oci/platform.ts";
-import { badRequest, notImplemented } from "../errors.ts";
+import { badRequest } from "../errors.ts";
 import { clientReference } from "../images/resolve.ts";
 import { boolean, integer, type RouteContext } from "../server/request.ts";
 import type { GivenArgs } from "./args.ts";
@@ -13,6 +13,8 @@ export interface BuildOptions {
   version: "1" | "2";
   /** The client's session, "" for none. */
   session: string;
+  /** Types of what is asked for (`-o`); none for an image. */
+  outputs: string[];
   /** Leave stages out that the target does not need. */
   onlyNeeded: boolean;
   /** Checked names. */
@@ -38,7 +40,7 @@ export interface BuildOptions {
 
 const stringOrNull = z.record(z.string(), z.string().nullable()).nullable();
 const stringMap = z.record(z.string(), z.string()).nullable();
-const outputs = z
+const outputList = z
   .array(z.object({ Type: z.string(), Attrs: z.record(z.string(), z.string()).nullish() }))
   .nullable();
 const stringList = z.array(z.string()).nullable();
@@ -105,11 +107,8 @@ export function buildOptions(c: RouteContext): BuildOptions {
   const text = (name: string): string => c.req.query(name) ?? "";
   const version = text("version") || "1";
   if (version !== "1" && version !== "2") throw badRequest(`invalid version ${JSON.stringify(version)}`);
-  if ((json(c, "outputs", outputs) ?? []).length > 0) {
-    throw notImplemented(
-      "a build's result goes into this engine's images: other outputs are not implemented",
-    );
-  }
+  const outputs = (json(c, "outputs", outputList) ?? []).map(({ Type }) => Type);
+  if (version === "1" && outputs.length > 0) throw badRequest("custom outputs need BuildKit (version=2)");
   if (boolean(text("squash"))) throw badRequest("squash is only supported with experimental mode");
   const tags = (c.req.queries("t") ?? []).filter((tag) => tag !== "");
   for (const tag of tags) {
@@ -121,6 +120,7 @@ export function buildOptions(c: RouteContext): BuildOptions {
   return {
     version,
     session: text("session"),
+    outputs,
     onlyNeeded: version === "2",
     dockerfile: text("dockerfile") || "Dockerfile",
     tags: [...new Set(tags)],

@@ -45,10 +45,12 @@ export interface Build {
   session: ClientSession | undefined;
   credentials: Credentials;
   signal: AbortSignal;
+  /** Instead of names and a place among the images. @param image the finished one's id */
+  deliver?: (image: string) => Promise<void>;
 }
 
 /** Builds, names, and tells of it all. Throws what went wrong: `tellFailure` says it. */
-export async function perform({ dockerfile, credentials, ...build }: Build): Promise<void> {
+export async function perform({ dockerfile, credentials, deliver, ...build }: Build): Promise<void> {
   const { engine, options, report, wording } = build;
   const cache = options.noCache ? noCache : openCache({ engine, wording }, options.cacheFrom);
   const ground: StepGround = {
@@ -70,7 +72,12 @@ export async function perform({ dockerfile, credentials, ...build }: Build): Pro
   };
   for (const warning of dockerfile.warnings) await report.warning("dockerfile", warning);
   const builder = new Builder(ground, dockerfile.plan, credentials);
-  const id = await leased(engine.services, engine.namespace, "build", () => builder.build());
+  const id = await leased(engine.services, engine.namespace, "build", async () => {
+    const image = await builder.build();
+    await deliver?.(image);
+    return image;
+  });
+  if (deliver) return;
   for (const tag of options.tags) await engine.images.tag(id, tag, "");
   await report.built(id, options.tags);
 }
