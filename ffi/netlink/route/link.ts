@@ -30,6 +30,10 @@ export interface LinkInfo {
   /** Index of the bridge it is a port of; 0 for none. */
   master: number;
   alias: string;
+  /** Bytes of the largest IPv4 packet it takes before segmentation; undefined where the kernel knows no such limit (< 6.3). */
+  gsoIpv4Max: number | undefined;
+  /** What that may be raised to. */
+  tsoMax: number;
 }
 
 export interface BridgeRequest {
@@ -43,6 +47,8 @@ export interface VethRequest {
   name: string;
   bridge: number;
   mtu?: number;
+  /** Of the end that stays here; a kernel that does not know it does not heed it. */
+  gsoIpv4Max?: number;
   peer: { netns: FdLike; name: string; mac: Uint8Array };
 }
 
@@ -57,6 +63,7 @@ export interface LinkChange {
   /** Bridge index, 0 to leave the bridge. */
   master?: number;
   mac?: Uint8Array;
+  gsoIpv4Max?: number;
 }
 
 /** What a bridge does with one of its ports. */
@@ -128,6 +135,7 @@ export function newVeth(request: VethRequest): Message {
     IFLA_IFNAME: checked(request.name),
     IFLA_MTU: request.mtu,
     IFLA_MASTER: request.bridge,
+    IFLA_GSO_IPV4_MAX_SIZE: request.gsoIpv4Max,
     IFLA_LINKINFO: {
       IFLA_INFO_KIND: "veth",
       IFLA_INFO_DATA: {
@@ -180,6 +188,7 @@ export function setLink(index: number, change: LinkChange): Message {
       IFLA_MTU: change.mtu,
       IFLA_MASTER: change.master,
       IFLA_IFALIAS: change.alias,
+      IFLA_GSO_IPV4_MAX_SIZE: change.gsoIpv4Max,
     },
   );
 }
@@ -248,6 +257,8 @@ function parse(reply: Reply): LinkInfo {
     kind: (info["IFLA_INFO_KIND"] as string | undefined) ?? "",
     master: (attributes["IFLA_MASTER"] as number | undefined) ?? 0,
     alias: (attributes["IFLA_IFALIAS"] as string | undefined) ?? "",
+    gsoIpv4Max: attributes["IFLA_GSO_IPV4_MAX_SIZE"] as number | undefined,
+    tsoMax: (attributes["IFLA_TSO_MAX_SIZE"] as number | undefined) ?? 0,
   };
 }
 

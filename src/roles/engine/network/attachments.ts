@@ -1,9 +1,10 @@
 // Which endpoints have their interface in the kernel, and the ways in and out of it.
 import { statSync } from "node:fs";
 import { isErrno } from "../../../../ffi/errno.ts";
-import { setLink } from "../../../../ffi/netlink/route/link.ts";
+import { findLink, setLink } from "../../../../ffi/netlink/route/link.ts";
 import { log } from "../../../observe/log.ts";
 import { contains, parseAddress, parseMac } from "./address.ts";
+import { raiseBridge, raisePort } from "./big-tcp.ts";
 import type { Catalog, Network } from "./catalog.ts";
 import { endpointSysctls, portFailure, publishedPorts } from "./endpoint.ts";
 import type { PublishedPort } from "./firewall/definition.ts";
@@ -132,6 +133,9 @@ export class Attachments {
     const first = this.#gateway(stored.endpoint.containerId)?.stored === stored;
     const iface = this.#interface(network, stored);
     attachInterface(this.kernel.route, netns, { ...iface, ways: first ? waysOf(network, stored) : [] });
+    const { bridge } = network;
+    const link = bridge && !bridge.foreign ? findLink(this.kernel.route, bridge.name) : undefined;
+    if (link) raiseBridge(this.kernel.route, link);
   }
 
   /** Gives the namespace its interface and opens its ports; when a step fails nothing of it is left. */
@@ -288,6 +292,8 @@ export class Attachments {
         continue;
       }
       this.#attached.set(endpointId, this.#attached.get(endpointId) ?? netns);
+      // One made by an earlier version has the usual limit.
+      raisePort(this.kernel.route, link);
       if (link.master === index) continue;
       this.kernel.route.request(setLink(link.index, { master: index, up: true }));
       done.push(`interface ${hostInterface} back on the bridge of network ${networkName}`);

@@ -23,6 +23,7 @@ import {
   type Subnet,
   sameAddress,
 } from "./address.ts";
+import { raiseBridge } from "./big-tcp.ts";
 import { setSysctl } from "./sysctl.ts";
 
 export interface Bridge {
@@ -117,6 +118,8 @@ export function ensureBridge(socket: NetlinkSocket, bridge: Bridge): number {
     "1",
     "ports published by its containers do not answer at 127.0.0.1",
   );
+  // A foreign bridge can have a network card among its ports.
+  if (!bridge.foreign) raiseBridge(socket, link);
   return link.index;
 }
 

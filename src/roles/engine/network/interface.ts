@@ -18,6 +18,7 @@ import { replaceDefaultRoute } from "../../../../ffi/netlink/route/route.ts";
 import { NetlinkSocket } from "../../../../ffi/netlink/socket.ts";
 import { inNetns } from "../../../../ffi/netns.ts";
 import { type Address, addressBytes, broadcastOf, type Subnet } from "./address.ts";
+import { BIG } from "./big-tcp.ts";
 import { makeStacked, type StackedKind } from "./parent.ts";
 
 /** How a container's packets leave: by a gateway, or (a family alone) everything is on the link. */
@@ -111,7 +112,9 @@ function makeDevice(
     return;
   }
   const { hostName, bridge, icc } = device;
-  socket.request(newVeth({ name: hostName, bridge, mtu, peer: { netns: namespace, name, mac: mac! } }));
+  socket.request(
+    newVeth({ name: hostName, bridge, mtu, gsoIpv4Max: BIG, peer: { netns: namespace, name, mac: mac! } }),
+  );
   try {
     socket.request(setBridgePort(hostName, { hairpin: true, isolated: !icc }));
   } catch (error) {

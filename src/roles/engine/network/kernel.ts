@@ -1,7 +1,7 @@
 // What the engine has in the kernel: sockets, bridges, the firewall's table. Opened at the first bridge network, so that an
 // engine without one needs no privilege and leaves no trace.
 import { readdirSync, readFileSync } from "node:fs";
-import { listLinks } from "../../../../ffi/netlink/route/link.ts";
+import { type LinkInfo, listLinks } from "../../../../ffi/netlink/route/link.ts";
 import { NetlinkSocket } from "../../../../ffi/netlink/socket.ts";
 import { log } from "../../../observe/log.ts";
 import { ensureBridge, removeBridge } from "./bridge.ts";
@@ -165,8 +165,8 @@ export class Kernel implements Disposable {
     }
   }
 
-  /** Interface names on this host. */
-  interfaces(): Map<string, { index: number; master: number }> {
+  /** Interfaces of this host by name. */
+  interfaces(): Map<string, LinkInfo> {
     return new Map(listLinks(this.route).map((link) => [link.name, link]));
   }
 
