@@ -1,7 +1,7 @@
 // An engine at rest gives memory back: which mappings may be dropped, and when.
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { droppable, giveBack } from "../../src/give-back.ts";
+import { droppable, giveBack } from "../../ffi/give-back.ts";
 import { Idleness } from "../../src/roles/engine/idle.ts";
 import { until } from "../support/process.ts";
 

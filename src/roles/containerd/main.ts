@@ -1,6 +1,6 @@
 // `containerd`: the role as a daemon of its own, in the foreground until SIGTERM or SIGINT.
 import { existsSync } from "node:fs";
-import { dropPages } from "../../give-back.ts";
+import { dropPages } from "../../../ffi/give-back.ts";
 import { configureLog, type Level, log } from "../../observe/log.ts";
 import { commit, version } from "../../version.ts";
 import { type Config, configText, DEFAULT_PATH, defaults, readConfig } from "./config/file.ts";

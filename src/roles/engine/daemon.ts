@@ -2,7 +2,7 @@
 import { heapStats } from "bun:jsc";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { dropPages } from "../../give-back.ts";
+import { dropPages } from "../../../ffi/give-back.ts";
 import { configureLog, log } from "../../observe/log.ts";
 import { commit, version } from "../../version.ts";
 import type { Services } from "../../wire/containerd/services.ts";

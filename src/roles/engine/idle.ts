@@ -1,5 +1,5 @@
 // An engine that nobody asks anything gives back what its work left in memory.
-import { giveBack } from "../../give-back.ts";
+import { giveBack } from "../../../ffi/give-back.ts";
 
 /** How long nothing must have been asked. Longer than a person's pause between two commands: the first one after it pays. */
 const QUIET = 10_000;

@@ -2,6 +2,7 @@
 import { F_SETFD, FD_CLOEXEC } from "../../../../ffi/constants/fcntl.ts";
 import { SFD_CLOEXEC, SIGCHLD } from "../../../../ffi/constants/signal.ts";
 import { Fd } from "../../../../ffi/fd.ts";
+import { giveBack } from "../../../../ffi/give-back.ts";
 import { syscall } from "../../../../ffi/libc.ts";
 import { log } from "../../../observe/log.ts";
 import type { TtrpcServer } from "../../../wire/ttrpc/server.ts";
@@ -93,8 +94,7 @@ export class Sleeper {
       // It stays awake, but quiet: what the last work left in the heap goes, once.
       if (now === seen && now !== tidied) {
         tidied = now;
-        Bun.gc(true);
-        Bun.shrink();
+        giveBack();
       }
       seen = now;
       if (!this.#stopped) this.#timers[1] = setTimeout(look, never ? PATIENCE : this.#patience);

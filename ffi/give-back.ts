@@ -1,9 +1,9 @@
 // What a process can give back of its memory, once its start or its work is over: garbage, compiled code, and the pages of the
 // executable that were touched once. Those are the page cache's and come back by a fault; until then they count as ours.
-import { readFileSync } from "node:fs";
-import { NR } from "../ffi/arch/index.ts";
-import { MADV_DONTNEED } from "../ffi/constants/mman.ts";
-import { rawSyscall } from "../ffi/libc.ts";
+import { NR } from "./arch/index.ts";
+import { MADV_DONTNEED } from "./constants/mman.ts";
+import { rawSyscall } from "./libc.ts";
+import { readText } from "./path.ts";
 
 const SETTLE = 1000;
 
@@ -37,7 +37,7 @@ export function droppable(smaps: string, executable: string): Mapping[] {
 
 /** Lets go of the executable's pages; those that are needed come back, some microseconds each. */
 export function dropPages(): void {
-  for (const { start, length } of droppable(readFileSync("/proc/self/smaps", "latin1"), process.execPath)) {
+  for (const { start, length } of droppable(readText("/proc/self/smaps"), process.execPath)) {
     // A refusal costs nothing but the memory.
     rawSyscall(NR.madvise, start, length, MADV_DONTNEED);
   }
