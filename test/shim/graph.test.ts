@@ -37,6 +37,7 @@ test("the shim loads only its own room, the wire and the ground", async () => {
   );
   expect(foreign).toEqual([
     "package.json",
+    "src/lives.ts",
     "src/self.ts",
     "src/version.ts",
     "src/wire/containerd/mounting.ts",

@@ -6,6 +6,7 @@ import type { Fd } from "../../../ffi/fd.ts";
 import { open } from "../../../ffi/file.ts";
 import { syscall } from "../../../ffi/libc.ts";
 import { removeFile, writeText } from "../../../ffi/path.ts";
+import { LONG_LIFE } from "../../lives.ts";
 import { log } from "../../observe/log.ts";
 import { ServiceError } from "../../wire/containerd/services.ts";
 import type { Message } from "../../wire/ttrpc/codec.ts";
@@ -26,6 +27,8 @@ const place = (fd: Fd, at: number) => syscall("dup3", fd.path, fd.number, at, O_
 
 export async function waitForContainer(waiting: Flags, resident: LoadResident | undefined): Promise<number> {
   keepProcess();
+  // Executables without the prologue leave it standing.
+  delete process.env[LONG_LIFE];
   const words = ["-address", waiting.address, WAIT];
   const exits = new Exits();
   let session: Session | undefined;

@@ -6,6 +6,7 @@ import { AF_UNIX, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM } from "../../../../f
 import { Fd } from "../../../../ffi/fd.ts";
 import { syscall } from "../../../../ffi/libc.ts";
 import { spawnOrphan } from "../../../launcher/orphan.ts";
+import { LONG_LIFE } from "../../../lives.ts";
 import { log } from "../../../observe/log.ts";
 import { childEnvironment, compiled, selfCommand } from "../../../self.ts";
 import { TtrpcClient } from "../../../wire/ttrpc/client.ts";
@@ -118,7 +119,8 @@ export class WaitingShims {
     try {
       using theirs = new Fd(pair[1]!, "shim");
       const stdio = Array.from({ length: CONNECTION }, () => "null" as const);
-      const environment = childEnvironment({ TTRPC_ADDRESS: this.ttrpcAddress });
+      // It runs the same code for one container after another: that is worth compiling.
+      const environment = childEnvironment({ TTRPC_ADDRESS: this.ttrpcAddress, [LONG_LIFE]: "1" });
       spawnOrphan({
         path: cmd[0]!,
         argv: [argv0, ...cmd.slice(1), "-address", this.address, WAIT, " ".repeat(ROOM)],
