@@ -9,7 +9,7 @@ const why = !built ? "dist/bunker is not built" : process.getuid?.() !== 0 ? "ne
 test.skipIf(why !== undefined)(
   `a soak${why ? ` (skipped: ${why})` : ""}`,
   async () => {
-    const report = await soak({ runs: 40, execs: 80, crowd: 20 });
+    const report = await soak({ runs: 40, execs: 80, crowd: 8 });
     expect(report.left).toEqual([]);
     expect(growth(report)).toEqual([]);
     expect(report.stops.count).toBeGreaterThan(20);

@@ -142,7 +142,7 @@ async function makeImage(engine: Engine): Promise<void> {
 }
 
 /** Asks the engine for its own account (SIGUSR1) and reads the kernel's. Undefined while a reader has not been missed yet. */
-async function look(engine: Engine): Promise<Held | undefined> {
+async function look(engine: Engine, living: number): Promise<Held | undefined> {
   const pid = engine.pid();
   const dumps = () => readdirSync(engine.execRoot).filter((name) => name.startsWith("engine-dump-"));
   const before = new Set(dumps());
@@ -159,10 +159,24 @@ async function look(engine: Engine): Promise<Held | undefined> {
   if (dump.eventListeners > 0) return undefined;
   const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, "latin1");
   return {
-    descriptors: readdirSync(`/proc/${pid}/fd`).length,
+    // A shim whose container is gone waits for the next one for some seconds, at the end of a connection.
+    descriptors: readdirSync(`/proc/${pid}/fd`).length - (shims(engine).length - living),
     pss: Number(/^Pss:\s+(\d+) kB$/m.exec(rollup)![1]),
     objects: dump.objects,
   };
+}
+
+/** The shims of an engine, as lines of `ps`: of its containers, and those that wait for the next one. */
+function shims(engine: Engine): string[] {
+  return readdirSync("/proc").flatMap((pid) => {
+    if (!/^\d+$/.test(pid)) return [];
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, "latin1").replaceAll("\0", " ");
+      return command.includes(engine.dir) && command.includes("shim") ? [`${pid} ${command}`] : [];
+    } catch {
+      return []; // It has ended.
+    }
+  });
 }
 
 async function leftovers(engine: Engine): Promise<string[]> {
@@ -173,14 +187,7 @@ async function leftovers(engine: Engine): Promise<string[]> {
   for (const line of (await must(engine.netns.inside(["ip", "-o", "link"]))).split("\n")) {
     if (/^\d+: veth/.test(line)) left.push(`device ${line}`);
   }
-  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
-    try {
-      const command = readFileSync(`/proc/${pid}/cmdline`, "latin1").replaceAll("\0", " ");
-      if (command.includes(engine.dir) && command.includes("shim")) left.push(`process ${pid} ${command}`);
-    } catch {
-      // It has ended.
-    }
-  }
+  left.push(...shims(engine).map((line) => `process ${line}`));
   return left;
 }
 
@@ -220,7 +227,7 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
     report.stops.slowest = Math.max(report.stops.slowest, Date.now() - start);
   };
   const sample = async (after: string): Promise<void> => {
-    const held = await until("all readers of events to be let go", () => look(engine));
+    const held = await until("all readers of events to be let go", () => look(engine, standing.length + 1));
     report.samples.push({ after, held });
     say(`after ${after}: ${JSON.stringify(held)}`);
   };
