@@ -17,6 +17,8 @@ const PIPE_SIZE = 1 << 20;
 const SMALL = 32 * 1024;
 /** Milliseconds. Nobody sees output come later by so much, and in it no one fills a pipe of PIPE_SIZE. */
 const PAUSE = 1;
+/** Milliseconds without pauses after somebody asked for the state in vain: an upgrade waits for a moment between two chunks. */
+const RUSH = 1000;
 /** What may wait in memory for a slow reader once the process has ended. */
 const MAX_LATER = 4 << 20;
 
@@ -34,7 +36,9 @@ export class RelayedOutput implements Output {
   #logFailed = false;
   /** When the last chunk came, as performance.now() tells it. */
   #last = 0;
-  /** Between two reads: a chunk is in our hands. */
+  /** When the state was asked for in vain, on the same clock. */
+  #refused = Number.NEGATIVE_INFINITY;
+  /** Between two reads: a chunk is in our hands, or in the stream's. */
   #handling = false;
   /** The source has ended and everything went where it should. */
   #finished = false;
@@ -100,7 +104,8 @@ export class RelayedOutput implements Output {
           const waiting = this.#goal?.write(value);
           if (waiting) await this.#unlessDraining(waiting);
           // Who writes line by line would be met after every one of them: he fills his pipe meanwhile, and runs.
-          else if (value.length < SMALL && now - this.#last < PAUSE) await Bun.sleep(PAUSE);
+          else if (value.length < SMALL && now - this.#last < PAUSE && now - this.#refused > RUSH)
+            await Bun.sleep(PAUSE);
         }
         this.#last = now;
         this.#handling = false;
@@ -161,7 +166,10 @@ export class RelayedOutput implements Output {
 
   save(): SavedOutput | undefined {
     // A promise that is due has been kept by the time anybody asks: asking happens in a timer.
-    if (this.child || this.#laterBytes > 0 || (this.#handling && !this.#finished)) return undefined;
+    if (this.child || this.#laterBytes > 0 || (this.#handling && !this.#finished)) {
+      this.#refused = performance.now();
+      return undefined;
+    }
     const goal = this.#goal?.save();
     if (this.#goal && !goal) return undefined;
     const { path, stream } = this;
