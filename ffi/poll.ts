@@ -14,7 +14,10 @@ export const pollReadable = (fd: number, milliseconds: number): boolean => poll(
 
 function poll(fd: number, events: number, milliseconds: number): boolean {
   const poll = new Int32Array([fd, events]);
-  const time = new BigInt64Array([0n, BigInt(Math.floor(milliseconds * 1e6))]);
+  const time = new BigInt64Array([
+    BigInt(Math.floor(milliseconds / 1000)),
+    BigInt(Math.floor((milliseconds % 1000) * 1e6)),
+  ]);
   const result = rawSyscall(NR.ppoll, poll, 1, time, 0, 0);
   if (result < 0 && result !== -ERRNO["EINTR"]!) throw new SyscallError("ppoll", -result, `fd ${fd}`);
   return result > 0;

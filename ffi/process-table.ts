@@ -8,17 +8,23 @@ export interface ProcessStat {
   startTime: number;
 }
 
+/** Reads a field of /proc/pid/stat by its number in man 5 proc_pid_stat, from 3 on. Throws when there is no such process. */
+export function statFields(pid: number | "self"): (number: number) => string {
+  const text = readText(`/proc/${pid}/stat`);
+  // The name in field 2 may hold spaces and brackets: count from its last bracket.
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return (number) => fields[number - 3] ?? "";
+}
+
 /** undefined when there is no such process. man 5 proc, /proc/pid/stat */
 export function processStat(pid: number): ProcessStat | undefined {
-  let text: string;
+  let field: ReturnType<typeof statFields>;
   try {
-    text = readText(`/proc/${pid}/stat`);
+    field = statFields(pid);
   } catch {
     return undefined;
   }
-  // The name in field 2 may hold spaces and brackets: count from its last bracket.
-  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  return { state: fields[0] ?? "", startTime: Number(fields[19]) };
+  return { state: field(3), startTime: Number(field(22)) };
 }
 
 /** Whether the process that had this pid and start time is still there and no zombie. */

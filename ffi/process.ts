@@ -3,6 +3,7 @@ import { NR } from "./arch/index.ts";
 import { ERRNO, SyscallError } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { rawSyscall } from "./libc.ts";
+import { pollReadable } from "./poll.ts";
 
 /** A descriptor of a process; undefined when there is none with this pid. */
 export function pidfdOpen(pid: number): Fd | undefined {
@@ -22,18 +23,11 @@ export function pidfdSignal(process: Fd, signal: number): boolean {
 
 /** Waits until the process has ended (it may stay a zombie) or the time is over; blocks this thread. man 2 ppoll */
 export function pidfdWait(process: Fd, milliseconds: number): boolean {
-  const POLLIN = 1;
   const until = performance.now() + milliseconds;
   for (;;) {
     const left = Math.max(0, until - performance.now());
-    const poll = new Int32Array([process.number, POLLIN]);
-    const time = new BigInt64Array([
-      BigInt(Math.floor(left / 1000)),
-      BigInt(Math.floor((left % 1000) * 1e6)),
-    ]);
-    const result = rawSyscall(NR.ppoll, poll, 1, time, 0, 0);
-    if (result > 0) return true;
-    if (result === 0) return false;
-    if (result !== -ERRNO["EINTR"]!) throw new SyscallError("ppoll", -result, process.path);
+    if (pollReadable(process.number, left)) return true;
+    // A signal may have come before the time was over.
+    if (left === 0) return false;
   }
 }

@@ -35,6 +35,9 @@ export interface SoakReport {
   left: string[];
 }
 
+/** Each with the whole crowd; the rest of the work is shared among them. */
+const PARTS = 5;
+
 /** No single step may take longer, on whatever machine: what does has hung. */
 const STEP = 60_000;
 
@@ -240,7 +243,7 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
     await onLanes(Math.ceil(runs * share), lanes, run);
     await onLanes(Math.ceil(execs * share), lanes, (n) => exec(standing[n % standing.length]!, n));
     const ids: string[] = [];
-    await onLanes(Math.ceil(crowd * Math.min(1, share * 2)), lanes, async (n) => {
+    await onLanes(share < 1 / PARTS ? Math.ceil(crowd / 10) : crowd, lanes, async (n) => {
       // Every other one does not hear of SIGTERM: it is PID 1 without a handler.
       ids.push(
         await host.start(
@@ -253,7 +256,6 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
       await host.step(204, "DELETE", `/containers/${ids[n]!}?v=1`);
     });
   };
-  const PARTS = 5;
   // What is opened once, compiled, or cached up to a limit, is there after this.
   const warm = new Readers(host, talker);
   await work(0.05);

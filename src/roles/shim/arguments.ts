@@ -1,7 +1,7 @@
 // The command line of this process, as `ps` shows it and as whatever it becomes gets it. A shim that waited for its container
 // writes that one's arguments over its own. man 5 proc, /proc/pid/cmdline and fields 48 and 49 of /proc/pid/stat
 import { type Pointer, toArrayBuffer } from "bun:ffi";
-import { readText } from "../../../ffi/path.ts";
+import { statFields } from "../../../ffi/process-table.ts";
 import { compiled, selfCommand } from "../../self.ts";
 
 const own = selfCommand("containerd-shim-bunker-v2");
@@ -12,9 +12,8 @@ export const ownArguments = (): string[] => [...program, ...words];
 
 /** Replaces the arguments. false, with nothing done: there is no room for them. */
 export function replaceArguments(by: readonly string[]): boolean {
-  const stat = readText("/proc/self/stat");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  const [start, end] = [Number(fields[45]), Number(fields[46])];
+  const field = statFields("self");
+  const [start, end] = [Number(field(48)), Number(field(49))];
   const text = new TextEncoder().encode([...program, ...by, ""].join("\0"));
   const room = end - start;
   // The last byte stays NUL: another there would make the kernel look for a title behind it.

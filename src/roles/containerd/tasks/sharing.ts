@@ -2,14 +2,12 @@
 import type { AnyValue } from "../../../wire/containerd/services.ts";
 import { decode } from "../../../wire/ttrpc/codec.ts";
 import { RuncOptions } from "../../../wire/ttrpc/messages/types.ts";
-
-/** Annotations that name a group of containers with one shim. containerd: cmd/containerd-shim-runc-v2/manager */
-const GROUPS = ["io.containerd.runc.v2.group", "io.kubernetes.cri.sandbox-id"];
+import { GROUP_ANNOTATIONS } from "../../../wire/ttrpc/shim-address.ts";
 
 /** `spec`: config.json. Options of another kind are the shim's to refuse. */
 export function standsAlone(spec: Uint8Array, options: AnyValue | undefined): boolean {
   const text = Buffer.from(spec.buffer, spec.byteOffset, spec.byteLength);
-  if (GROUPS.some((name) => text.includes(name))) return false;
+  if (GROUP_ANNOTATIONS.some((name) => text.includes(name))) return false;
   if (!options || options.value.length === 0) return true;
   return options.typeUrl.endsWith(RuncOptions.name) && !decode(RuncOptions, options.value).shimCgroup;
 }

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { arch, availableParallelism, release, totalmem } from "node:os";
+import { statFields } from "../../../../ffi/process-table.ts";
 import { log } from "../../../observe/log.ts";
 import { type Gauge, metricsText } from "../../../observe/metrics.ts";
 import { commit, version } from "../../../version.ts";
@@ -16,10 +17,8 @@ const PAGE = 4096;
 
 // The names that Prometheus's own clients give to a process.
 function processGauges(): Gauge[] {
-  const stat = readFileSync("/proc/self/stat", "latin1");
-  // Behind the name in parentheses, which may hold anything: state is the third field.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  const field = (number: number): number => Number(fields[number - 3]);
+  const stat = statFields("self");
+  const field = (number: number): number => Number(stat(number));
   const limit = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "latin1"))?.[1];
   const value = (name: string, help: string, number: number, kind: Gauge["kind"] = "gauge"): Gauge => ({
     name: `process_${name}`,

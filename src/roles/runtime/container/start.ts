@@ -6,7 +6,6 @@ import { RuntimeError } from "../errors.ts";
 import { runHooks } from "./hooks.ts";
 import { destroyContainer, killAndWait } from "./kill.ts";
 import { runPoststart } from "./poststart.ts";
-
 import type { ContainerState, StateStore } from "./state.ts";
 import { openStartFifo, stateDocument } from "./status.ts";
 
