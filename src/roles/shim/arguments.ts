@@ -1,7 +1,7 @@
 // The command line of this process, as `ps` shows it and as whatever it becomes gets it. A shim that waited for its container
 // writes that one's arguments over its own. man 5 proc, /proc/pid/cmdline and fields 48 and 49 of /proc/pid/stat
 import { type Pointer, toArrayBuffer } from "bun:ffi";
-import { statFields } from "../../../ffi/process-table.ts";
+import { statFields } from "../../../ffi/process.ts";
 import { compiled, selfCommand } from "../../self.ts";
 
 const own = selfCommand("containerd-shim-bunker-v2");

@@ -17,9 +17,3 @@ export function shimSockets(address: string, namespace: string, id: string): str
 /** The path of the socket that a new shim makes. */
 export const shimSocket = (address: string, namespace: string, id: string): string =>
   shimSockets(address, namespace, id)[0]!;
-
-/**
- * Annotations that name a group of containers, a pod's for one, which share a shim: it listens under the group's id. The first that
- * is there counts. containerd: cmd/containerd-shim-runc-v2/manager.
- */
-export const GROUP_ANNOTATIONS = ["io.containerd.runc.v2.group", "io.kubernetes.cri.sandbox-id"] as const;

@@ -29,3 +29,9 @@ export const ShimWaiting = service(`${p}Waiting`, {
 export const WAIT = "wait";
 /** Its connection; 3 is kept free for the socket that it will listen on. */
 export const CONNECTION = 4;
+
+/**
+ * Annotations that name a group of containers, a pod's for one, which share a shim: it listens under the group's id. The first that
+ * is there counts. containerd: cmd/containerd-shim-runc-v2/manager.
+ */
+export const GROUP_ANNOTATIONS = ["io.containerd.runc.v2.group", "io.kubernetes.cri.sandbox-id"] as const;

@@ -2,7 +2,7 @@
 import type { AnyValue } from "../../../wire/containerd/services.ts";
 import { decode } from "../../../wire/ttrpc/codec.ts";
 import { RuncOptions } from "../../../wire/ttrpc/messages/types.ts";
-import { GROUP_ANNOTATIONS } from "../../../wire/ttrpc/shim-address.ts";
+import { GROUP_ANNOTATIONS } from "../../../wire/ttrpc/shim-waiting.ts";
 
 /** `spec`: config.json. Options of another kind are the shim's to refuse. */
 export function standsAlone(spec: Uint8Array, options: AnyValue | undefined): boolean {

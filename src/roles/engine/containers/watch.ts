@@ -3,7 +3,7 @@
 
 import { fromBinary } from "@bufbuild/protobuf";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
-import { isAlive, processStat } from "../../../../ffi/process-table.ts";
+import { isAlive, processStat } from "../../../../ffi/process.ts";
 import { log } from "../../../observe/log.ts";
 import { type Envelope, ServiceError, type TaskProcess } from "../../../wire/containerd/services.ts";
 import { TaskExitSchema, TaskOOMSchema } from "../../../wire/gen/events/task_pb.ts";

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { arch, availableParallelism, release, totalmem } from "node:os";
-import { statFields } from "../../../../ffi/process-table.ts";
+import { statFields } from "../../../../ffi/process.ts";
 import { log } from "../../../observe/log.ts";
 import { type Gauge, metricsText } from "../../../observe/metrics.ts";
 import { commit, version } from "../../../version.ts";

@@ -1,8 +1,7 @@
 // Signals to a container, and its end.
 
 import { isErrno } from "../../../../ffi/errno.ts";
-import { pidfdOpen, pidfdSignal, pidfdWait } from "../../../../ffi/process.ts";
-import { isAlive } from "../../../../ffi/process-table.ts";
+import { isAlive, pidfdOpen, pidfdSignal, pidfdWait } from "../../../../ffi/process.ts";
 import {
   bringBack,
   cgroupPids,

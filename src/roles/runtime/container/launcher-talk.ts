@@ -5,7 +5,7 @@ import { isErrno } from "../../../../ffi/errno.ts";
 import type { Fd } from "../../../../ffi/fd.ts";
 import { mknodat, open, write, writeAllAt } from "../../../../ffi/file.ts";
 import { readText } from "../../../../ffi/path.ts";
-import { isAlive, processStat } from "../../../../ffi/process-table.ts";
+import { isAlive, processStat } from "../../../../ffi/process.ts";
 import { PlanError, pipe, type Report, type RunningPlan, spawnPlan } from "../../../launcher/spawn.ts";
 import { removeCgroups } from "../cgroup/container.ts";
 import { type Descriptors, TELL } from "../launch/context.ts";

@@ -1,5 +1,5 @@
 import { linkText } from "../../../../ffi/path.ts";
-import { isAlive } from "../../../../ffi/process-table.ts";
+import { isAlive } from "../../../../ffi/process.ts";
 import { runHooks } from "./hooks.ts";
 import type { ContainerState } from "./state.ts";
 import { stateDocument } from "./status.ts";

@@ -1,7 +1,7 @@
 // start: the byte that the container's first process waits for, with the hooks around it.
 import { write } from "../../../../ffi/file.ts";
 import { removeAll } from "../../../../ffi/path.ts";
-import { isAlive } from "../../../../ffi/process-table.ts";
+import { isAlive } from "../../../../ffi/process.ts";
 import { RuntimeError } from "../errors.ts";
 import { runHooks } from "./hooks.ts";
 import { destroyContainer, killAndWait } from "./kill.ts";

@@ -4,7 +4,7 @@ import { O_CLOEXEC, O_NONBLOCK, O_WRONLY } from "../../../../ffi/constants/fcntl
 import { ERRNO, SyscallError } from "../../../../ffi/errno.ts";
 import { Fd } from "../../../../ffi/fd.ts";
 import { cstr, rawSyscall } from "../../../../ffi/libc.ts";
-import { isAlive } from "../../../../ffi/process-table.ts";
+import { isAlive } from "../../../../ffi/process.ts";
 import type { State, Status } from "../../../spec/oci/runtime.ts";
 import { isFrozen } from "../cgroup/container.ts";
 import type { ContainerState, StateStore } from "./state.ts";

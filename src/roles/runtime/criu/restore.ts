@@ -6,7 +6,7 @@ import type { Fd } from "../../../../ffi/fd.ts";
 import { open } from "../../../../ffi/file.ts";
 import { cstr, syscall } from "../../../../ffi/libc.ts";
 import { readText, realPath } from "../../../../ffi/path.ts";
-import { processStat } from "../../../../ffi/process-table.ts";
+import { processStat } from "../../../../ffi/process.ts";
 import type { Config } from "../../../spec/oci/runtime.ts";
 import { createCgroups } from "../cgroup/container.ts";
 import { writeControl } from "../cgroup/files.ts";

@@ -1,6 +1,5 @@
 import { print } from "../../../../ffi/output.ts";
-import { pidfdOpen } from "../../../../ffi/process.ts";
-import { isAlive } from "../../../../ffi/process-table.ts";
+import { isAlive, pidfdOpen } from "../../../../ffi/process.ts";
 import type { ContainerState } from "../container/state.ts";
 import { containerStatus } from "../container/status.ts";
 import { parseDuration } from "../duration.ts";
