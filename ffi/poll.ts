@@ -1,6 +1,7 @@
 // Waiting for a descriptor's turn. man 2 ppoll
 import { NR } from "./arch/index.ts";
 import { ERRNO, SyscallError } from "./errno.ts";
+import type { Fd } from "./fd.ts";
 import { rawSyscall } from "./libc.ts";
 
 const POLLIN = 1;
@@ -21,4 +22,15 @@ function poll(fd: number, events: number, milliseconds: number): boolean {
   const result = rawSyscall(NR.ppoll, poll, 1, time, 0, 0);
   if (result < 0 && result !== -ERRNO["EINTR"]!) throw new SyscallError("ppoll", -result, `fd ${fd}`);
   return result > 0;
+}
+
+/** Waits until the process has ended (it may stay a zombie) or the time is over; blocks this thread. man 2 ppoll */
+export function pidfdWait(process: Fd, milliseconds: number): boolean {
+  const until = performance.now() + milliseconds;
+  for (;;) {
+    const left = Math.max(0, until - performance.now());
+    if (pollReadable(process.number, left)) return true;
+    // A signal may have come before the time was over.
+    if (left === 0) return false;
+  }
 }

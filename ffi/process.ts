@@ -4,7 +4,6 @@ import { ERRNO, SyscallError } from "./errno.ts";
 import { Fd } from "./fd.ts";
 import { rawSyscall } from "./libc.ts";
 import { readText } from "./path.ts";
-import { pollReadable } from "./poll.ts";
 
 /** A descriptor of a process; undefined when there is none with this pid. */
 export function pidfdOpen(pid: number): Fd | undefined {
@@ -20,17 +19,6 @@ export function pidfdSignal(process: Fd, signal: number): boolean {
   if (result === 0) return true;
   if (result === -ERRNO["ESRCH"]!) return false;
   throw new SyscallError("pidfd_send_signal", -result, process.path);
-}
-
-/** Waits until the process has ended (it may stay a zombie) or the time is over; blocks this thread. man 2 ppoll */
-export function pidfdWait(process: Fd, milliseconds: number): boolean {
-  const until = performance.now() + milliseconds;
-  for (;;) {
-    const left = Math.max(0, until - performance.now());
-    if (pollReadable(process.number, left)) return true;
-    // A signal may have come before the time was over.
-    if (left === 0) return false;
-  }
 }
 
 export interface ProcessStat {

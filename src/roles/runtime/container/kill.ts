@@ -1,7 +1,8 @@
 // Signals to a container, and its end.
 
 import { isErrno } from "../../../../ffi/errno.ts";
-import { isAlive, pidfdOpen, pidfdSignal, pidfdWait } from "../../../../ffi/process.ts";
+import { pidfdWait } from "../../../../ffi/poll.ts";
+import { isAlive, pidfdOpen, pidfdSignal } from "../../../../ffi/process.ts";
 import {
   bringBack,
   cgroupPids,

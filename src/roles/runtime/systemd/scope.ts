@@ -1,7 +1,8 @@
 // A container's scope from its start to its end. systemd makes a scope around a process that exists, while the launcher is
 // born in its cgroup: so a process of a few KB holds the place until the container's own is there.
 import { arch } from "../../../../ffi/arch/index.ts";
-import { pidfdOpen, pidfdWait } from "../../../../ffi/process.ts";
+import { pidfdWait } from "../../../../ffi/poll.ts";
+import { pidfdOpen } from "../../../../ffi/process.ts";
 import { Plan } from "../../../launcher/plan.ts";
 import { pipe, spawnPlan } from "../../../launcher/spawn.ts";
 import type { Config, Resources } from "../../../spec/oci/runtime.ts";
