@@ -85,7 +85,8 @@ describe.skipIf(reason !== undefined)(`our shim under real containerd${reason ? 
     removeCgroups("ns");
   }, 30_000);
 
-  /** `stdin` is written once the task runs: ctr forgets CloseIO when its input ends before, under any shim. */
+  /** `stdin` is written once the task runs: ctr forgets CloseIO when its input ends before, under any shim. A task that is
+   * listed as created is not enough: ctr may not have had the answer to its Create yet. */
   async function ctr(
     args: string[],
     stdin?: { task: string; text: string },
@@ -98,7 +99,8 @@ describe.skipIf(reason !== undefined)(`our shim under real containerd${reason ? 
     const timer = setTimeout(() => child.kill("SIGKILL"), 20_000);
     if (stdin) {
       const list = [ctrPath!, "-a", address, "-n", "ns", "tasks", "ls"];
-      await until("the task", () => Bun.spawnSync(list).stdout.toString().includes(`${stdin.task} `));
+      const running = new RegExp(`^${stdin.task}\\s+\\d+\\s+RUNNING`, "m");
+      await until("the task", () => running.test(Bun.spawnSync(list).stdout.toString()));
       child.stdin?.write(stdin.text);
       await child.stdin?.end();
     }
