@@ -30,6 +30,7 @@ const NEEDED: Readonly<Record<string, string>> = {
   "/usr/sbin/ip": "iproute2",
   "/usr/bin/ps": "procps",
   "/usr/bin/python3": "python3-minimal",
+  "/usr/bin/setfattr": "attr",
   "/usr/bin/strace": "strace",
   "/usr/bin/newuidmap": "uidmap",
   "/usr/bin/git": "git",

@@ -42,6 +42,7 @@ function addReport(path: string): boolean {
   return true;
 }
 
+const NETNS_MOUNT = "mount /run/netns";
 const bin = (name: string) => join(root, "node_modules", ".bin", name);
 
 if (!values["no-install"]) installPackages();
@@ -101,6 +102,9 @@ rmSync(reports, { recursive: true });
 for (const name of ["docker", "default", "moby"]) {
   if (!before.cgroups.some((line) => line.endsWith(`/${name}`))) removeCgroups(name);
 }
+
+// So does `ip netns add` with the mount that its first use makes of its directory.
+if (!before.mounts.includes(NETNS_MOUNT)) Bun.spawnSync(["umount", "/run/netns"], { stderr: "ignore" });
 
 console.log("\n== the host is as it was found");
 const left = [...differences(before, census()), ...survivors(run)];
