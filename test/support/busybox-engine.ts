@@ -24,11 +24,12 @@ export interface BusyboxEngine extends AsyncDisposable {
   run(name: string, command: string[], own?: object): Promise<string>;
 }
 
-export async function busyboxEngine(args: string[] = []): Promise<BusyboxEngine> {
+/** @param behind as startEngine's */
+export async function busyboxEngine(args: string[] = [], behind?: string[]): Promise<BusyboxEngine> {
   const netns = await makeNetns();
   const registry = await startRegistry(netns);
   await registry.push(await busyboxImage(), "busybox:latest");
-  const engine = await startEngine(netns, { args });
+  const engine = await startEngine(netns, { args, ...(behind ? { behind } : {}) });
   const pulled = await engine.docker(["pull", "-q", `${registry.address}/busybox`]);
   if (pulled.code !== 0) throw new Error(pulled.stderr);
   await engine.docker(["tag", `${registry.address}/busybox`, "busybox"]);

@@ -62,6 +62,7 @@ export async function assembleEngine(parts: EngineParts): Promise<Engine> {
       join(config.dataRoot, "volumes"),
       events,
       (name) => engine.containers?.usingVolume(name) ?? [],
+      config.remap?.root,
     ),
     swarm: new Swarm(join(config.dataRoot, "swarm")),
     runtime: (name) => findRuntime(config, name),

@@ -1,7 +1,7 @@
 // dockerd as a process: from its command line to "API listen on …", and down again.
 import { heapStats } from "bun:jsc";
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { chownSync, mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { dropPages } from "../../../ffi/give-back.ts";
 import { configureLog, log } from "../../observe/log.ts";
 import { commit, version } from "../../version.ts";
@@ -182,6 +182,10 @@ function prepareProcess(config: EngineConfig): void {
   if (no) process.env["NO_PROXY"] = no;
   if (config.oomScoreAdjust !== 0) writeFileSync("/proc/self/oom_score_adj", String(config.oomScoreAdjust));
   mkdirSync(config.dataRoot, { recursive: true, mode: 0o710 });
+  // The way to what containers have mounted: another's OCI runtime walks it as their root.
+  if (config.remap) {
+    for (const path of [dirname(config.dataRoot), config.dataRoot]) chownSync(path, 0, config.remap.root.gid);
+  }
   mkdirSync(config.execRoot, { recursive: true, mode: 0o711 });
 }
 

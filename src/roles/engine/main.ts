@@ -4,6 +4,7 @@ import { commit, version } from "../../version.ts";
 import { helpText, parseFlags } from "./config/flags.ts";
 import { loadConfig } from "./config/load.ts";
 import { rememberCommandLine } from "./config/reload.ts";
+import { settleRemap } from "./config/remap.ts";
 import type { EngineConfig } from "./config/types.ts";
 import { ConfigError } from "./config/values.ts";
 import type { DaemonParts } from "./daemon.ts";
@@ -36,6 +37,12 @@ export async function engineMain(args: string[], parts: () => Promise<DaemonPart
     throw error;
   }
   if (process.getuid?.() !== 0) return fail("dockerd needs to be started with root privileges");
+  try {
+    config = settleRemap(config);
+  } catch (error) {
+    if (error instanceof ConfigError) return fail(error.message);
+    throw error;
+  }
   rememberCommandLine(args);
   const { runDaemon } = await import("./daemon.ts");
   try {

@@ -54,10 +54,18 @@ export interface ExtractOptions {
   /** Refuse to put a directory in the place of something else, or something else in the place of a directory. */
   keepKinds?: boolean;
   /** Give everything to this owner, whatever the archive says. */
-  owner?: { uid: number; gid: number };
+  owner?: Owner;
+  /** The ids on disk for those of the archive (and of `owner`); what throws refuses the entry. */
+  ids?: (ids: Owner) => Owner;
   signal?: AbortSignal;
   /** Gets the hash of each file's bytes (store/tree/hash.ts) by its inode; of sparse files not. */
   hashes?: Map<number, string>;
+}
+
+/** Whose a file is. */
+export interface Owner {
+  uid: number;
+  gid: number;
 }
 
 export interface Extracted {
@@ -146,7 +154,7 @@ class Extraction implements Disposable {
       const base = own.pop();
       // The root's own owner and mode belong to whoever made it (containerd: "file ignored: resolved to root").
       if (base === undefined) return;
-      const { plainNames, owner } = this.#options;
+      const { plainNames, owner, ids } = this.#options;
       const whiteout = plainNames ? undefined : whiteoutOf(base);
       if (whiteout?.kind === "meta" || (!plainNames && own.some(isMeta))) return;
       const parts = [...this.#base, ...own];
@@ -154,7 +162,13 @@ class Extraction implements Disposable {
       if (whiteout?.kind === "opaque") return this.#clear(dir, parts);
       if (whiteout) return this.#whiteOut(dir, parts, whiteout.name, entry);
       if (this.#options.keepKinds) checkKind(dir, base, entry);
-      await this.#put(dir, base, owner ? { ...entry, ...owner } : entry, reader);
+      const theirs = owner ?? entry;
+      await this.#put(
+        dir,
+        base,
+        ids ? { ...entry, ...ids(theirs) } : owner ? { ...entry, ...owner } : entry,
+        reader,
+      );
       const path = [...parts, base].join("/");
       if (!this.#overlay) this.#own.add(path);
       if (entry.type === "directory") this.#dated.set(path, entry);

@@ -50,6 +50,8 @@ export interface PackOptions {
   choose?: (path: ByteName, directory: boolean) => "take" | "leave" | "within";
   /** Everything belongs to this owner in the archive. */
   owner?: { uid: number; gid: number };
+  /** The ids in the archive for those on disk. */
+  ids?: (ids: { uid: number; gid: number }) => { uid: number; gid: number };
   /** Modification times without fractions of a second. */
   wholeSeconds?: boolean;
   signal?: AbortSignal;
@@ -203,7 +205,8 @@ export function entryOf(dir: FdLike, name: ByteName, path: ByteName, stat: FileS
   };
 }
 
-function owned(entry: TarEntry, { owner, wholeSeconds }: PackOptions): TarEntry {
+function owned(entry: TarEntry, { owner: given, ids, wholeSeconds }: PackOptions): TarEntry {
+  const owner = given ?? ids?.({ uid: entry.uid, gid: entry.gid });
   if (!owner && !wholeSeconds) return entry;
   const mtime = wholeSeconds ? { ...entry.mtime, nanoseconds: 0 } : entry.mtime;
   return { ...entry, ...owner, mtime };

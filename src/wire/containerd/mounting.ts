@@ -3,6 +3,7 @@ import { isErrno } from "../../../ffi/errno.ts";
 import { cstr, syscall } from "../../../ffi/libc.ts";
 import { mountArguments } from "../../../ffi/mount-flags.ts";
 import { makeDirectories } from "../../../ffi/path.ts";
+import { idMapsOf, mountIdmapped } from "./idmapped-layers.ts";
 import type { Mount } from "./services.ts";
 
 const MS_REMOUNT = 32;
@@ -44,6 +45,11 @@ export function shortened(data: string): { directory: string; data: string } | u
 
 function mountOne({ type, source, target = "", options }: Mount, directory: string): void {
   const where = target ? `${directory}/${target}` : directory;
+  const ids = idMapsOf(options);
+  if (ids) {
+    mountIdmapped({ type, source, options: ids.others }, ids, where, undoMounts);
+    return;
+  }
   const { flags, data } = mountArguments(options);
   if (data.length < PAGE) mount(source, where, type, flags, data);
   else {

@@ -1,12 +1,11 @@
 // What builds leave when the engine ends under them: their contexts, and the containers of their steps, which run on.
 import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { isErrno } from "../../../../ffi/errno.ts";
 import { log } from "../../../observe/log.ts";
+import { undoMounts } from "../../../wire/containerd/mounting.ts";
 import { roomOf } from "../containers/index.ts";
 import { removeContainer } from "../containers/remove.ts";
 import type { Engine } from "../engine.ts";
-import { unmount } from "./bind-source.ts";
 
 /** A directory for each build. */
 export const buildsDirectory = (dataRoot: string): string => join(dataRoot, "tmp", "builds");
@@ -32,22 +31,13 @@ export async function clearLeftovers(engine: Engine): Promise<void> {
     for (const name of readdirSync(all)) {
       for (const file of readdirSync(join(all, name))) {
         if (file.startsWith(MARK)) await clearContainer(engine, file.slice(MARK.length));
-        if (file.startsWith("mount-")) clearMount(join(all, name, file, "tree"));
+        // Before anything is removed below it.
+        if (file.startsWith("mount-")) undoMounts(join(all, name, file, "tree"));
       }
     }
     rmSync(all, { recursive: true, force: true });
   } catch (error) {
     log("error", "what an interrupted build left cannot be cleared", { path: all, error });
-  }
-}
-
-/** Before anything is removed below it. */
-function clearMount(path: string): void {
-  try {
-    unmount(path);
-  } catch (error) {
-    // Nothing was mounted there any more.
-    if (!isErrno(error, "EINVAL", "ENOENT")) throw error;
   }
 }
 

@@ -3,6 +3,7 @@ import { chmodSync, chownSync, mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { basename, join } from "node:path";
 import type { Fd } from "../../../../ffi/fd.ts";
 import { toByteName } from "../../../../ffi/tree.ts";
+import { type Owner, toHost } from "../config/remap.ts";
 import { mountLayers, snapshotLayers } from "./bind-source.ts";
 import { claimCache } from "./cache-directory.ts";
 import { DockerfileError } from "./dockerfile/error.ts";
@@ -99,11 +100,18 @@ class Planner {
 
   async #cache(mount: RunMount & { type: "cache" }, Target: string): Promise<Prepared> {
     const { engine, signal } = this.ground;
-    const place = await claimCache(cacheRoot(engine.config.dataRoot), mount, signal);
+    const owner = this.#owner(mount);
+    const place = await claimCache(cacheRoot(engine.config.dataRoot), { ...mount, ...owner }, signal);
     return {
       mount: { Type: "bind", Source: place.path, Target, ReadOnly: mount.readOnly },
       release: () => place[Symbol.dispose](),
     };
+  }
+
+  /** On the host. */
+  #owner({ uid, gid }: Owner): Owner {
+    const { remap } = this.ground.engine.config;
+    return remap ? toHost(remap, { uid, gid }) : { uid, gid };
   }
 
   async #context(mount: RunMount & { type: "bind" }, key: string, Target: string): Promise<Planned> {
@@ -145,9 +153,10 @@ class Planner {
     { writable }: RunMount & { type: "bind" },
     Target: string,
   ): Prepared {
+    const { remap } = this.ground.engine.config;
     // One directory that is only read needs no mount of its own.
-    const direct = !writable && layers.length === 1;
-    const tree = direct ? undefined : mountLayers(this.ground.context.scratch, layers, writable);
+    const direct = !writable && layers.length === 1 && !remap;
+    const tree = direct ? undefined : mountLayers(this.ground.context.scratch, layers, writable, remap);
     const Source = join(tree?.path ?? layers[0]!, inside);
     return {
       mount: { Type: "bind", Source, Target, ReadOnly: !writable },
@@ -166,7 +175,8 @@ class Planner {
     if (Target === "") return env;
     const path = join(privateDirectory(this.ground), `secret-${number}`);
     writeFileSync(path, data, { mode: 0o600 });
-    chownSync(path, mount.uid, mount.gid);
+    const { uid, gid } = this.#owner(mount);
+    chownSync(path, uid, gid);
     chmodSync(path, mount.mode);
     return {
       ...env,
@@ -182,8 +192,8 @@ class Planner {
       throw new DockerfileError(`unset ssh forward key ${mount.id}`);
     }
     const path = join(privateDirectory(this.ground), `agent-${number}`);
-    const { id, uid, gid, mode } = mount;
-    const served = await serveAgent(session, { id, path, uid, gid, mode });
+    const { id, mode } = mount;
+    const served = await serveAgent(session, { id, path, ...this.#owner(mount), mode });
     return {
       env: `SSH_AUTH_SOCK=${Target}`,
       mount: { Type: "bind", Source: path, Target, ReadOnly: true },

@@ -198,7 +198,7 @@ export const directives: readonly Directive[] = [
   bool("tlsverify", "Use TLS and verify the remote"),
   bool("userland-proxy", "Use userland proxy for loopback traffic"),
   text("userland-proxy-path", "Path to the userland proxy binary"),
-  text("userns-remap", "User/Group setting for user namespaces", { refused: { unless: off, why: notYet } }),
+  text("userns-remap", "User/Group setting for user namespaces"),
   bool("validate", "Validate daemon configuration and exit", { flagOnly: true }),
   bool("version", "Print version information and quit", { short: "v", flagOnly: true }),
   // Only in the file.

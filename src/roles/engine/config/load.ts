@@ -110,6 +110,7 @@ export function buildConfig(values: Values, configFile: string): EngineConfig {
   const attempts = number("max-download-attempts", 5);
   if (attempts < 1) throw new ConfigError(`invalid max download attempts: ${attempts}`);
   return {
+    usernsRemap: text("userns-remap", ""),
     dataRoot: text("data-root", "/var/lib/docker"),
     execRoot: text("exec-root", "/var/run/docker"),
     pidfile: text("pidfile", "/var/run/docker.pid"),

@@ -1,5 +1,7 @@
 // The engine's configuration after flags, daemon.json and defaults were merged: what every other part of the engine reads.
 
+import type { Remap } from "./remap.ts";
+
 export interface Ulimit {
   name: string;
   soft: number;
@@ -31,6 +33,10 @@ export type Listen =
   | { kind: "fd"; name: string };
 
 export interface EngineConfig {
+  /** `userns-remap` as it was given: "", "default", "user[:group]". */
+  usernsRemap: string;
+  /** What it comes to (config/remap.ts); absent: containers have the host's ids. */
+  remap?: Remap;
   dataRoot: string;
   execRoot: string;
   pidfile: string;

@@ -1,7 +1,8 @@
 // /etc/hostname, /etc/hosts and /etc/resolv.conf of a container: files in its directory, bind-mounted.
-import { readFileSync, writeFileSync } from "node:fs";
+import { chownSync, readFileSync, writeFileSync } from "node:fs";
 import { hostname as ownHostname } from "node:os";
 import { RESOLVER_ADDRESS } from "../../../wire/keeper/record.ts";
+import type { Owner } from "../config/remap.ts";
 import type { EngineConfig } from "../config/types.ts";
 import { badRequest } from "../errors.ts";
 import type { Endpoint } from "../network/types.ts";
@@ -106,13 +107,14 @@ function hostResolver(): string {
 
 /**
  * Writes the three files of a container that is about to start. They are derived, so they need not be durable.
- * `links`: further lines of /etc/hosts.
+ * `links`: further lines of /etc/hosts; `owner`: the container's root, when it is not the host's.
  */
 export function writeEtcFiles(
   container: Container,
   endpoints: readonly Endpoint[],
   config: EngineConfig,
   links: readonly string[] = [],
+  owner?: Owner,
 ): void {
   const { record, host } = container;
   // It has the files of the container whose network it shares.
@@ -130,6 +132,9 @@ export function writeEtcFiles(
   writeFileSync(record.HostnamePath, `${hostname}\n`, { mode: 0o644 });
   writeFileSync(record.HostsPath, hosts, { mode: 0o644 });
   writeResolvConf(container, endpoints, config);
+  if (!owner) return;
+  for (const path of [record.HostnamePath, record.HostsPath, record.ResolvConfPath])
+    chownSync(path, owner.uid, owner.gid);
 }
 
 /** resolv.conf: of the engine's own resolver where a network of the container's has names, of outside ones otherwise. */

@@ -101,6 +101,24 @@ function checkModes(host: HostConfig): void {
   }
 }
 
+// moby: daemon/daemon_unix.go verifyPlatformContainerSettings
+function checkRemap(host: HostConfig): void {
+  if (host.UsernsMode === "host") return;
+  if (host.Privileged) {
+    throw badRequest(
+      "privileged mode is incompatible with user namespaces.  You must run the container in the host namespace when running privileged mode",
+    );
+  }
+  for (const [mode, what] of [
+    [host.NetworkMode, "host's network"],
+    [host.PidMode, "host PID"],
+  ]) {
+    if (mode === "host") {
+      throw badRequest(`cannot share the ${what} namespace when user namespaces are enabled`);
+    }
+  }
+}
+
 /** Refuses what cannot be. Everything that can be known before the container exists is refused here, with nothing made yet. */
 export function checkHost(config: ContainerConfig, host: HostConfig, engine: EngineConfig): void {
   if (config.WorkingDir !== "" && !config.WorkingDir.startsWith("/")) {
@@ -115,6 +133,7 @@ export function checkHost(config: ContainerConfig, host: HostConfig, engine: Eng
   checkResources(host);
   checkRestart(host);
   checkModes(host);
+  if (engine.remap) checkRemap(host);
   normalizeCapabilities(host.CapAdd, "CapAdd");
   normalizeCapabilities(host.CapDrop, "CapDrop");
   for (const rule of host.DeviceCgroupRules ?? []) parseDeviceRule(rule);

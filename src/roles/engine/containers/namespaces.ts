@@ -2,7 +2,7 @@
 import { badRequest, conflict } from "../errors.ts";
 import type { NamespaceSource, SpecInput } from "../oci/spec.ts";
 import type { Container } from "./container.ts";
-import type { Room } from "./room.ts";
+import { type Room, remapOf } from "./room.ts";
 import { sharedShmPath } from "./shareable-shm.ts";
 
 function runningPid(room: Room, container: Container, reference: string, what: string): number {
@@ -28,12 +28,23 @@ function source(room: Room, container: Container, mode: string, kind: Kind, what
   return mode === "host" ? "host" : "private";
 }
 
+// A namespace of another container's belongs to its user namespace: who joins the one must be in the other.
+function userNamespace(room: Room, container: Container): NamespaceSource {
+  const { PidMode, IpcMode, NetworkMode } = container.host;
+  for (const mode of [PidMode, IpcMode, NetworkMode]) {
+    const joined = container.joins(mode);
+    if (joined) return { path: `/proc/${runningPid(room, container, joined.container, "user")}/ns/user` };
+  }
+  return "private";
+}
+
 /** ApiError 404 or 409 for a container that cannot be joined. */
 export function containerNamespaces(
   room: Room,
   container: Container,
-): { namespaces: SpecInput["namespaces"]; sharedShm?: string } {
+): Pick<SpecInput, "namespaces" | "sharedShm" | "userNamespace"> {
   const { host } = container;
+  const remap = remapOf(room, container);
   const network = source(room, container, host.NetworkMode, "net", "network");
   // A container that shares another's network shares its host name as well.
   const sharedNetwork = container.joins(host.NetworkMode);
@@ -64,5 +75,6 @@ export function containerNamespaces(
       cgroup: host.CgroupnsMode === "private" ? "private" : "host",
     },
     ...(sharedShm === undefined ? {} : { sharedShm }),
+    ...(remap ? { userNamespace: { ...remap, source: userNamespace(room, container) } } : {}),
   };
 }

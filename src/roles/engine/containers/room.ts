@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { log } from "../../../observe/log.ts";
 import type { Snapshotter } from "../../../wire/containerd/services.ts";
+import type { Remap } from "../config/remap.ts";
 import type { Engine } from "../engine.ts";
 import type { ExecStore } from "../exec/store.ts";
 import type { Container, Places } from "./container.ts";
@@ -28,6 +29,11 @@ export function placesOf(engine: Engine, id: string): Places {
 
 export function snapshotterOf(room: Room): Snapshotter {
   return room.engine.services.snapshots.snapshotter(room.engine.config.snapshotter);
+}
+
+/** The id maps of the container's user namespace; undefined when it has the host's. */
+export function remapOf(room: Room, container: Container): Remap | undefined {
+  return container.host.UsernsMode === "host" ? undefined : room.engine.config.remap;
 }
 
 /** Publishes one of docker's container events. */

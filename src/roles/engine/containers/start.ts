@@ -2,6 +2,7 @@
 import { create as message, toBinary } from "@bufbuild/protobuf";
 import { log } from "../../../observe/log.ts";
 import { traced } from "../../../observe/trace.ts";
+import { idmapped } from "../../../wire/containerd/idmapped-layers.ts";
 import type { Mount as SnapshotMount } from "../../../wire/containerd/services.ts";
 import { ServiceError } from "../../../wire/containerd/services.ts";
 import { OptionsSchema } from "../../../wire/gen/shim/runc_pb.ts";
@@ -24,7 +25,7 @@ import { specMounts } from "./mount-points.ts";
 import { containerNamespaces } from "./namespaces.ts";
 import { allocateNetworks, releaseNetworks } from "./network.ts";
 import { removeContainer } from "./remove.ts";
-import { containerEvent, persist, type Room, snapshotterOf } from "./room.ts";
+import { containerEvent, persist, type Room, remapOf, snapshotterOf } from "./room.ts";
 import { openRootfs, readInRoot } from "./rootfs.ts";
 import { mountSharedShm, unmountSharedShm } from "./shareable-shm.ts";
 import { startFailure } from "./start-error.ts";
@@ -86,7 +87,8 @@ export async function launch(room: Room, container: Container): Promise<void> {
 
 async function attempt(room: Room, container: Container): Promise<void> {
   const { engine } = room;
-  const { namespaces, sharedShm } = containerNamespaces(room, container);
+  const remap = remapOf(room, container);
+  const { namespaces, sharedShm, userNamespace } = containerNamespaces(room, container);
   const mounts = await step("snapshot", snapshotterOf(room).mounts(engine.namespace, container.id));
   const user = await settle(room, container, mounts);
   const links = liveLinks(room, container);
@@ -96,8 +98,8 @@ async function attempt(room: Room, container: Container): Promise<void> {
       networkAction("allocate", () => allocateNetworks(room, container)),
     ),
   );
-  if (container.host.IpcMode === "shareable") mountSharedShm(container);
-  writeEtcFiles(container, endpoints, engine.config, linkHosts(room, links));
+  if (container.host.IpcMode === "shareable") mountSharedShm(container, remap?.root);
+  writeEtcFiles(container, endpoints, engine.config, linkHosts(room, links), remap?.root);
   const { record, host } = container;
   const spec = buildSpec({
     id: container.id,
@@ -110,6 +112,7 @@ async function attempt(room: Room, container: Container): Promise<void> {
     mounts: specMounts(record.MountPoints, host),
     files: etcMounts(record),
     namespaces,
+    userNamespace,
     sharedShm,
     ...(host.Init ? { init: engine.config.initPath ?? (await room.initBinary()) } : {}),
     cgroupParent: host.CgroupParent || engine.config.cgroupParent || "/docker",
@@ -129,7 +132,7 @@ async function attempt(room: Room, container: Container): Promise<void> {
     "task create",
     engine.services.tasks.create(engine.namespace, {
       containerId: container.id,
-      rootfs: mounts,
+      rootfs: remap ? idmapped(mounts, remap) : mounts,
       ...container.streams.io,
     }),
   );

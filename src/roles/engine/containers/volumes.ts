@@ -1,5 +1,6 @@
 // What mounts need before a start: bind sources that exist, and empty volumes filled with what the image has in their place.
-import { mkdirSync, readdirSync } from "node:fs";
+import { chownSync, mkdirSync, readdirSync } from "node:fs";
+import { dirname } from "node:path";
 import { O_DIRECTORY } from "../../../../ffi/arch/index.ts";
 import { AT_FDCWD, O_RDONLY } from "../../../../ffi/constants/fcntl.ts";
 import type { Fd } from "../../../../ffi/fd.ts";
@@ -7,10 +8,11 @@ import { changeMode, changeOwner, openInside, openName, statAt, toByteName } fro
 import { log } from "../../../observe/log.ts";
 import { applyTar } from "../../../store/tar/extract.ts";
 import { packTree } from "../../../store/tar/pack.ts";
+import { type Owner, type Remap, toHost } from "../config/remap.ts";
 import { ApiError, badRequest } from "../errors.ts";
 import type { Container } from "./container.ts";
 import type { StoredMount } from "./record.ts";
-import type { Room } from "./room.ts";
+import { type Room, remapOf } from "./room.ts";
 
 /** Whether a start has to look into the image for one of the volumes. */
 export function needsCopy(container: Container): boolean {
@@ -37,14 +39,20 @@ export async function prepareMounts(room: Room, container: Container, rootfs: Fd
       const volume = room.engine.volumes.create({ name: mount.Name, driver: mount.Driver || "local" });
       mount.Source = volume.mountpoint;
       room.engine.volumes.mount(volume.name);
-      if (isEmptyVolume(mount)) await fill(mount, rootfs);
-    } else if (mount.Type === "bind" && mount.CreateSource) createSource(mount.Source);
+      if (isEmptyVolume(mount)) await fill(mount, rootfs, remapOf(room, container));
+    } else if (mount.Type === "bind" && mount.CreateSource) {
+      createSource(mount.Source, remapOf(room, container)?.root);
+    }
   }
 }
 
-function createSource(path: string): void {
+// What is made belongs to the container's root, the directories above it, too.
+function createSource(path: string, owner: Owner | undefined): void {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o755 });
+    const first = mkdirSync(path, { recursive: true, mode: 0o755 });
+    for (let made = path; owner && first && made.length >= first.length; made = dirname(made)) {
+      chownSync(made, owner.uid, owner.gid);
+    }
   } catch (error) {
     // A file (or a socket) is a fine source.
     if ((error as NodeJS.ErrnoException).code === "EEXIST") return;
@@ -55,16 +63,20 @@ function createSource(path: string): void {
 }
 
 // Content, and the directory's own owner and mode, which packTree leaves out with the root.
-async function fill(mount: StoredMount, rootfs: Fd): Promise<void> {
+async function fill(mount: StoredMount, rootfs: Fd, remap: Remap | undefined): Promise<void> {
   const found = openInside(rootfs, toByteName(mount.Destination), O_RDONLY);
   if (!found) return;
   using source = found;
   const stat = statAt(source, "");
   if ((stat?.mode ?? 0) >> 12 !== 0o04) return;
   try {
-    await applyTar(packTree(`/proc/self/fd/${source.number}/`), mount.Source, { plainNames: true });
+    await applyTar(packTree(`/proc/self/fd/${source.number}/`), mount.Source, {
+      plainNames: true,
+      ...(remap ? { ids: (ids: Owner) => toHost(remap, ids) } : {}),
+    });
+    const { uid, gid } = remap ? toHost(remap, stat!) : stat!;
     using target = openName(AT_FDCWD, toByteName(mount.Source), O_RDONLY | O_DIRECTORY);
-    changeOwner(target, "", stat!.uid, stat!.gid);
+    changeOwner(target, "", uid, gid);
     changeMode(target, ".", stat!.mode & 0o7777);
   } catch (error) {
     throw new ApiError(

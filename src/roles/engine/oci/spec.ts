@@ -6,6 +6,7 @@ import type {
   Config,
   Device,
   DeviceRule,
+  IdMapping,
   Namespace,
   NamespaceType,
   Seccomp,
@@ -74,6 +75,8 @@ export interface SpecInput {
     network: NamespaceSource;
     cgroup: NamespaceSource;
   };
+  /** With userns-remap: the container's ids on the host, and whose user namespace it is. */
+  userNamespace?: { source: NamespaceSource; uids: readonly IdMapping[]; gids: readonly IdMapping[] };
   /** With a joined IPC namespace: the path of its /dev/shm. */
   sharedShm?: string;
   /** Host path of docker-init, when it is to be PID 1. */
@@ -102,6 +105,7 @@ function namespaces(input: SpecInput): Namespace[] {
     ["pid", input.namespaces.pid],
     ["ipc", input.namespaces.ipc],
     ["cgroup", input.namespaces.cgroup],
+    ["user", input.userNamespace?.source ?? "host"],
   ];
   for (const [type, source] of from) {
     if (source === "private") list.push({ type });
@@ -135,7 +139,11 @@ function seccomp(input: SpecInput, capabilities: readonly string[]): Seccomp | u
 function sysctls(input: SpecInput): Record<string, string> {
   const defaults: Record<string, string> =
     input.namespaces.network === "private"
-      ? { "net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647" }
+      ? {
+          "net.ipv4.ip_unprivileged_port_start": "0",
+          // The kernel wants both ends mapped.
+          ...(input.userNamespace ? {} : { "net.ipv4.ping_group_range": "0 2147483647" }),
+        }
       : {};
   return { ...defaults, ...input.host.Sysctls };
 }
@@ -195,6 +203,9 @@ export function buildSpec(input: SpecInput): Config {
     }),
     annotations: { ...host.Annotations, ...input.annotations },
     linux: {
+      ...(input.userNamespace
+        ? { uidMappings: [...input.userNamespace.uids], gidMappings: [...input.userNamespace.gids] }
+        : {}),
       sysctl: sysctls(input),
       resources: { devices: nodes.rules, ...resources(host) },
       cgroupsPath: `${input.cgroupParent.replace(/\/+$/, "")}/${input.id}`,

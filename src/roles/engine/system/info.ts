@@ -71,6 +71,7 @@ function securityOptions(engine: Engine): string[] {
   const { seccompProfile, noNewPrivileges } = engine.config;
   return [
     ...(seccompProfile === "unconfined" ? [] : [`name=seccomp,profile=${seccompProfile}`]),
+    ...(engine.config.remap ? ["name=userns"] : []),
     ...(noNewPrivileges ? ["name=no-new-privileges"] : []),
     ...(cgroupNamespaces() ? ["name=cgroupns"] : []),
   ];

@@ -1,10 +1,11 @@
 // The local volume driver: a directory for each volume, with its record in volume.json beside the data.
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { log } from "../../../observe/log.ts";
 import { syncDirectory, writeAtomic } from "../../../store/atomic.ts";
+import type { Owner } from "../config/remap.ts";
 import { badRequest, conflict, notFound } from "../errors.ts";
 import type { EventBus } from "../system/events.ts";
 import { checkMountOptions, isMountVolume, mountVolume, unmountVolume } from "./mount.ts";
@@ -37,6 +38,7 @@ class LocalVolumes implements VolumeStore {
     private readonly root: string,
     private readonly events: EventBus,
     private readonly users: (name: string) => string[],
+    private readonly owner: Owner | undefined,
   ) {
     mkdirSync(root, { recursive: true, mode: 0o701 });
     for (const name of readdirSync(root)) this.#load(name);
@@ -77,6 +79,7 @@ class LocalVolumes implements VolumeStore {
     };
     mkdirSync(join(this.root, name), { recursive: true, mode: 0o701 });
     mkdirSync(volume.mountpoint, { recursive: true, mode: 0o755 });
+    if (this.owner) chownSync(volume.mountpoint, this.owner.uid, this.owner.gid);
     // The record is the promise; it comes last.
     const { createdAt, labels } = volume;
     writeAtomic(
@@ -150,7 +153,15 @@ class LocalVolumes implements VolumeStore {
   }
 }
 
-/** @param users ids of the containers that mount a volume */
-export function openVolumes(root: string, events: EventBus, users: (name: string) => string[]): VolumeStore {
-  return new LocalVolumes(root, events, users);
+/**
+ * @param users ids of the containers that mount a volume
+ * @param owner to whom a new volume belongs, when not to root
+ */
+export function openVolumes(
+  root: string,
+  events: EventBus,
+  users: (name: string) => string[],
+  owner?: Owner,
+): VolumeStore {
+  return new LocalVolumes(root, events, users, owner);
 }

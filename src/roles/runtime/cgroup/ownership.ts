@@ -3,7 +3,8 @@
 import { isErrno } from "../../../../ffi/errno.ts";
 import { fchownat } from "../../../../ffi/file.ts";
 import { readTextIfThere } from "../../../../ffi/path.ts";
-import type { Config, IdMapping } from "../../../spec/oci/runtime.ts";
+import { hostId } from "../../../spec/oci/id-mapping.ts";
+import type { Config } from "../../../spec/oci/runtime.ts";
 import type { Cgroups } from "./hierarchy.ts";
 
 const AT_FDCWD = -100;
@@ -26,11 +27,6 @@ export function cgroupOwner(config: Config, cgroups: Cgroups): number | undefine
   const inUserNamespace = linux.namespaces.some(({ type }) => type === "user");
   const owner = inUserNamespace ? hostId(uid, linux.uidMappings ?? []) : uid;
   return owner || undefined;
-}
-
-function hostId(uid: number, maps: readonly IdMapping[]): number | undefined {
-  const map = maps.find(({ containerID, size }) => uid >= containerID && uid < containerID + size);
-  return map && map.hostID + uid - map.containerID;
 }
 
 /** Gives the directory and the files that may be delegated to a user; no other, since those hold the container's limits. */

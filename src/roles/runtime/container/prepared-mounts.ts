@@ -6,6 +6,7 @@ import { isErrno } from "../../../../ffi/errno.ts";
 import type { Fd } from "../../../../ffi/fd.ts";
 import { fchmodat, fchownat, openInRoot } from "../../../../ffi/file.ts";
 import { statAt } from "../../../../ffi/tree.ts";
+import { userNamespaceWith } from "../../../launcher/user-namespace.ts";
 import type { Config, Linux, Mount } from "../../../spec/oci/runtime.ts";
 import { RuntimeError } from "../errors.ts";
 import { belowRoot } from "../launch/context.ts";
@@ -13,7 +14,6 @@ import { type MountOptions, parseMountOptions, propagationOf } from "../launch/m
 import { isBind, mountWhy } from "../launch/mounts.ts";
 import { copyUp } from "./copy-up.ts";
 import { needsPreparing } from "./rare.ts";
-import { userNamespaceWith } from "./user-namespace.ts";
 
 /** Makes them. What was made is closed again when one fails. */
 export function prepareMounts(config: Config, root: Fd): Map<Mount, Fd> {

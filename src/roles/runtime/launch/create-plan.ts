@@ -164,7 +164,9 @@ export function beginPlan(config: Config, facts: CloneFacts): BegunPlan {
 export function addRoot(begun: BegunPlan, config: Config, facts: RootFacts): boolean {
   const { plan, context, fresh, ownMounts, outside, v1, tasks, readonlyLater } = begun;
   joinTasks(context, tasks, v1);
-  if (fresh.includes("user")) becomeRoot(context, facts.keepGroups);
+  if (fresh.includes("user")) awaitGo(context);
+  // Of a joined one, too: its owner on the host is nobody in there, and may make no files.
+  if (config.linux?.namespaces?.some(({ type }) => type === "user")) becomeRoot(context, facts.keepGroups);
   if (facts.mappedByUser) undumpable(context);
   plan.call("setsid", [], { why: "setsid" });
   if (fresh.includes("cgroup"))
@@ -241,10 +243,9 @@ function v1Directories(paths: CgroupPaths): string[] {
   return directories(v1);
 }
 
-/** In a new user namespace: waits for its maps, then is root there. */
+/** In a user namespace that has its maps. */
 function becomeRoot(context: Context, keepGroups: boolean): void {
   const { plan } = context;
-  awaitGo(context);
   plan.call("setresgid", [0, 0, 0], { why: "becoming root in the user namespace" });
   plan.call("setresuid", [0, 0, 0], { why: "becoming root in the user namespace" });
   if (!keepGroups) plan.call("setgroups", [0, 0], { tolerate: ["EPERM"] });

@@ -9,6 +9,7 @@ import {
 } from "../../../../ffi/constants/mount.ts";
 import { makedev } from "../../../../ffi/file.ts";
 import { bits, Constant, type Slot } from "../../../launcher/plan.ts";
+import { hostId } from "../../../spec/oci/id-mapping.ts";
 import type { Config, Device, IdMapping } from "../../../spec/oci/runtime.ts";
 import { AT_FDCWD, type Context } from "./context.ts";
 import { containerDevices, nodeMode } from "./devices.ts";
@@ -78,10 +79,7 @@ export function takeOutside(context: Context, config: Config, rootfs: string, ki
 }
 
 /** The host's id behind one of the container's; root's when there is none. */
-function outer(id: number, maps: readonly IdMapping[] | undefined): number {
-  const map = (maps ?? []).find(({ containerID, size }) => id >= containerID && id < containerID + size);
-  return map ? map.hostID + id - map.containerID : 0;
-}
+const outer = (id: number, maps: readonly IdMapping[] = []): number => hostId(id, maps) ?? 0;
 
 /** Nodes on a tmpfs of their own. */
 function takeDevices(context: Context, config: Config): Map<string, Slot> {

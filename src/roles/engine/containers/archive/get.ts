@@ -5,8 +5,9 @@ import { O_PATH, S_IFDIR } from "../../../../../ffi/constants/fcntl.ts";
 import type { Fd } from "../../../../../ffi/fd.ts";
 import { type ByteName, openInside, showName, statAt, toByteName } from "../../../../../ffi/tree.ts";
 import { type PackOptions, packFile, packTree } from "../../../../store/tar/pack.ts";
+import { toContainer } from "../../config/remap.ts";
 import type { Container } from "../container.ts";
-import { containerEvent, type Room } from "../room.ts";
+import { containerEvent, type Room, remapOf } from "../room.ts";
 import { askedPath } from "./path.ts";
 import { describe, openAsked, type PathStat } from "./stat.ts";
 import { openTree } from "./tree.ts";
@@ -30,6 +31,8 @@ export function getArchive(
   signal: AbortSignal,
 ): Promise<{ stat: PathStat; archive: AsyncGenerator<Uint8Array> }> {
   const asked = askedPath(toByteName(path), name);
+  const remap = remapOf(room, container);
+  const ids: PackOptions = remap ? { ids: (owner) => toContainer(remap, owner) } : {};
   return container.mailbox.run(async () => {
     const root = await openTree(room, container, { writable: false });
     try {
@@ -37,8 +40,8 @@ export function getArchive(
       const { stat, type } = describe(root, asked, file);
       const archive =
         type === S_IFDIR
-          ? directory(root, file, asked.base, { signal, closed: kernelFileSystems(root) })
-          : single(root, file, asked.clean, asked.base);
+          ? directory(root, file, asked.base, { ...ids, signal, closed: kernelFileSystems(root) })
+          : single(root, file, asked.clean, asked.base, ids);
       containerEvent(room, container, "archive-path");
       return { stat, archive };
     } catch (error) {
@@ -67,9 +70,15 @@ async function* directory(
   yield* packTree(`/proc/self/fd/${held.number}/`, { ...options, prefix });
 }
 
-async function* single(root: Fd, file: Fd, path: ByteName, base: ByteName): AsyncGenerator<Uint8Array> {
+async function* single(
+  root: Fd,
+  file: Fd,
+  path: ByteName,
+  base: ByteName,
+  options: PackOptions,
+): AsyncGenerator<Uint8Array> {
   using _root = root;
   file.close();
   using parent = openInside(root, posix.dirname(path), O_PATH | O_DIRECTORY);
-  if (parent) yield* packFile(parent, base, base);
+  if (parent) yield* packFile(parent, base, base, options);
 }

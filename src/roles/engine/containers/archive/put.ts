@@ -8,10 +8,11 @@ import { openInside, showName, toByteName } from "../../../../../ffi/tree.ts";
 import { decompress } from "../../../../store/tar/decompress.ts";
 import { ArchiveError } from "../../../../store/tar/entry.ts";
 import { applyTar } from "../../../../store/tar/extract.ts";
+import { type Owner, toHost } from "../../config/remap.ts";
 import { badRequest } from "../../errors.ts";
 import { resolveUser } from "../../oci/user.ts";
 import type { Container } from "../container.ts";
-import { containerEvent, type Room } from "../room.ts";
+import { containerEvent, type Room, remapOf } from "../room.ts";
 import { readInRoot } from "../rootfs.ts";
 import { askedPath, followLinks } from "./path.ts";
 import { noSuchFile } from "./stat.ts";
@@ -36,6 +37,7 @@ export async function putArchive(
   options: PutOptions,
 ): Promise<void> {
   const asked = askedPath(toByteName(options.path), options.name);
+  const remap = remapOf(room, container);
   const unpack = async (root: Fd): Promise<void> => {
     const target = followLinks(root, asked.clean);
     if (target === undefined) {
@@ -52,6 +54,7 @@ export async function putArchive(
         ...(options.copyUidGid && container.record.Config.User !== ""
           ? { owner: ownerFor(container, root) }
           : {}),
+        ...(remap ? { ids: (ids: Owner) => toHost(remap, ids) } : {}),
         signal: options.signal,
       });
     } catch (error) {

@@ -2,8 +2,8 @@
 //
 // A running container's is the one that its own process sees. A stopped one's is put together anew, detached from every
 // directory tree (ffi/detached-mount.ts): the host's mount table never shows it, and it is gone when it is closed.
-import { statSync } from "node:fs";
-import { basename, dirname } from "node:path";
+import { rmdirSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { O_DIRECTORY } from "../../../../../ffi/arch/index.ts";
 import { O_CREAT, O_EXCL, O_PATH, O_WRONLY } from "../../../../../ffi/constants/fcntl.ts";
 import { attachMount, bindMount, overlayMount } from "../../../../../ffi/detached-mount.ts";
@@ -11,12 +11,14 @@ import { isErrno } from "../../../../../ffi/errno.ts";
 import type { Fd } from "../../../../../ffi/fd.ts";
 import { open } from "../../../../../ffi/file.ts";
 import { createFile, makeDirectory, openInside, toByteName } from "../../../../../ffi/tree.ts";
+import { idmapped } from "../../../../wire/containerd/idmapped-layers.ts";
+import { performMounts, undoMounts } from "../../../../wire/containerd/mounting.ts";
 import type { Mount } from "../../../../wire/containerd/services.ts";
 import { ApiError, conflict } from "../../errors.ts";
 import type { Container } from "../container.ts";
 import { etcMounts } from "../etc-files.ts";
 import { step } from "../mailbox.ts";
-import { type Room, snapshotterOf } from "../room.ts";
+import { type Room, remapOf, snapshotterOf } from "../room.ts";
 import { mountOption, openRootfs } from "../rootfs.ts";
 
 /** Opens it; call inside the container's mailbox. The caller closes it, for a writable stopped one still inside the mailbox. */
@@ -29,8 +31,14 @@ export async function openTree(
   if (state.running && !state.restarting && state.stored.Pid > 0) return openRunning(container);
   const mounts = await step("snapshot", snapshotterOf(room).mounts(room.engine.namespace, container.id));
   const inner = innerMounts(container);
-  if (!options.writable && inner.length > 0) makeTargets(mounts, inner);
-  const root = options.writable ? openWritable(mounts) : openRootfs(mounts);
+  const remap = remapOf(room, container);
+  // In the snapshot as it lies: through mapped ids they would be nobody's.
+  if ((!options.writable || remap) && inner.length > 0) makeTargets(mounts, inner);
+  const root = remap
+    ? openMapped(idmapped(mounts, remap), join(room.engine.config.execRoot, "trees", container.id))
+    : options.writable
+      ? openWritable(mounts)
+      : openRootfs(mounts);
   try {
     for (const mount of inner) put(root, mount, options.writable);
   } catch (error) {
@@ -86,6 +94,19 @@ function innerMounts(container: Container): InnerMount[] {
       return stat ? [{ ...mount, directory: stat.isDirectory() }] : [];
     })
     .sort((a, b) => (a.destination < b.destination ? -1 : 1));
+}
+
+// A container with a user namespace has host ids in its volumes, and so it must have them in the rest of what is looked at here.
+// Attached to `place` for a moment, since such layers can be mounted in no other way on Linux before 6.15.
+function openMapped(mounts: readonly Mount[], place: string): Fd {
+  undoMounts(place);
+  performMounts(mounts, place);
+  try {
+    return bindMount(place, { recursive: false, readonly: false });
+  } finally {
+    undoMounts(place);
+    rmdirSync(place);
+  }
 }
 
 function openWritable(mounts: readonly Mount[]): Fd {

@@ -1,13 +1,13 @@
 // A user namespace that nobody lives in: its maps tell mount_setattr how to map a mount's ids. man 2 mount_setattr
-import { arch } from "../../../../ffi/arch/index.ts";
-import { O_RDONLY } from "../../../../ffi/constants/fcntl.ts";
-import { CLONE_NEWUSER } from "../../../../ffi/constants/sched.ts";
-import type { Fd } from "../../../../ffi/fd.ts";
-import { open } from "../../../../ffi/file.ts";
-import { bits, Plan } from "../../../launcher/plan.ts";
-import { MESSAGE, PlanError, pipe, spawnPlan } from "../../../launcher/spawn.ts";
-import type { IdMapping } from "../../../spec/oci/runtime.ts";
+import { arch } from "../../ffi/arch/index.ts";
+import { O_RDONLY } from "../../ffi/constants/fcntl.ts";
+import { CLONE_NEWUSER } from "../../ffi/constants/sched.ts";
+import type { Fd } from "../../ffi/fd.ts";
+import { open } from "../../ffi/file.ts";
+import type { IdMapping } from "../spec/oci/runtime.ts";
 import { writeIdMaps } from "./id-maps.ts";
+import { bits, Plan } from "./plan.ts";
+import { MESSAGE, PlanError, pipe, spawnPlan } from "./spawn.ts";
 
 /** The namespace, held by its descriptor alone. Throws what the kernel says of the maps. */
 export function userNamespaceWith(uidMappings: readonly IdMapping[], gidMappings: readonly IdMapping[]): Fd {

@@ -1,7 +1,7 @@
 // User namespace maps: written by the runtime, which has the privilege, while the launcher waits. man 7 user_namespaces
-import { O_WRONLY } from "../../../../ffi/constants/fcntl.ts";
-import { open, write } from "../../../../ffi/file.ts";
-import type { IdMapping, Linux } from "../../../spec/oci/runtime.ts";
+import { O_WRONLY } from "../../ffi/constants/fcntl.ts";
+import { open, write } from "../../ffi/file.ts";
+import type { IdMapping, Linux } from "../spec/oci/runtime.ts";
 
 const lines = (maps: readonly IdMapping[]) =>
   maps.map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}\n`).join("");
