@@ -134,6 +134,20 @@ describe("calls", () => {
     await client.closed;
   });
 
+  test("who listens for the end is told once, who has taken it back is not", async () => {
+    const client = await TtrpcClient.connect(address);
+    const told: string[] = [];
+    client.onClosed(() => told.push("first"));
+    client.onClosed(() => told.push("taken back"))();
+    client.close();
+    client.close();
+    expect(told).toEqual(["first"]);
+    client.onClosed(() => told.push("late"));
+    client.onClosed(() => told.push("late, taken back"))();
+    await Promise.resolve();
+    expect(told).toEqual(["first", "late"]);
+  });
+
   test("messages up to 4 MiB pass, longer ones are refused and the connection lives on", async () => {
     const client = await TtrpcClient.connect(address);
     const task = client.service(TaskV2);

@@ -21,6 +21,7 @@ export class TtrpcClient {
   #pending = new Map<number, Pending>();
   #nextStream = 1;
   #closed = Promise.withResolvers<Error | undefined>();
+  #listeners = new Set<() => void>();
 
   private constructor(readonly address: string) {}
 
@@ -67,6 +68,19 @@ export class TtrpcClient {
   /** Resolves once the connection has ended, with the reason when it was not a normal end. */
   get closed(): Promise<Error | undefined> {
     return this.#closed.promise;
+  }
+
+  /**
+   * Calls back once the connection has ended, also when it has already. The result takes that back, which `closed` cannot:
+   * whoever waits for that stays in memory for as long as the connection lives.
+   */
+  onClosed(told: () => void): () => void {
+    const listener = () => {
+      if (this.#listeners.delete(listener)) told();
+    };
+    this.#listeners.add(listener);
+    if (!this.isOpen) queueMicrotask(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   get isOpen(): boolean {
@@ -183,5 +197,6 @@ export class TtrpcClient {
       call.reject(new ServiceError("Unavailable", why ? `ttrpc: closed: ${why.message}` : "ttrpc: closed"));
     }
     this.#closed.resolve(why);
+    for (const listener of this.#listeners) listener();
   }
 }

@@ -6,6 +6,7 @@ import { TtrpcClient } from "../../../wire/ttrpc/client.ts";
 import { decode, type Message } from "../../../wire/ttrpc/codec.ts";
 import { DeleteResponse, TaskV2, TaskV3 } from "../../../wire/ttrpc/messages/task.ts";
 import type { Caller } from "../../../wire/ttrpc/service.ts";
+import { within } from "../../../within.ts";
 import type { Bootstrap, Bundle } from "./bundle.ts";
 import { isOwnShim, shimCommand } from "./runtime.ts";
 import { ShimLog } from "./shim-log.ts";
@@ -47,6 +48,7 @@ const held = new Set<Shim>();
 export class Shim {
   readonly task: Caller<typeof TaskV2>;
   #log: ShimLog;
+  #unheard = () => {};
 
   private constructor(
     readonly namespace: string,
@@ -123,9 +125,16 @@ export class Shim {
     return this.client.closed;
   }
 
+  /** Calls back when the connection has ended; never once the shim's process waits for another container. */
+  onGone(told: () => void): void {
+    this.#unheard = this.client.onClosed(told);
+  }
+
   /** Tells the shim to end, and makes sure of it, unless it keeps other containers of the same sandbox. */
   async shutdown(): Promise<void> {
     if (await this.waiting?.release(this.client)) {
+      // The connection goes on, for other containers.
+      this.#unheard();
       held.delete(this);
       await this.#log.close();
       return;
@@ -142,13 +151,7 @@ export class Shim {
       await this.letGo();
       return;
     }
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const ended = await Promise.race([
-      this.client.closed.then(() => true),
-      new Promise<boolean>((resolve) => (timer = setTimeout(resolve, SHUTDOWN_WAIT, false))),
-    ]);
-    clearTimeout(timer);
-    if (!ended) {
+    if (!(await within(SHUTDOWN_WAIT, this.client.closed))) {
       log("warning", "shim did not end, killing it", { id: this.id, pid });
       if (pid > 1) {
         try {

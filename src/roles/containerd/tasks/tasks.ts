@@ -17,6 +17,7 @@ import {
 import { encode } from "../../../wire/ttrpc/codec.ts";
 import { Any, dateOf } from "../../../wire/ttrpc/messages/well-known.ts";
 import type { TtrpcServer } from "../../../wire/ttrpc/server.ts";
+import { within } from "../../../within.ts";
 import { alreadyExists, notFound } from "../errors.ts";
 import { matcher } from "../filters/match.ts";
 import { checkIdentifier } from "../identifiers.ts";
@@ -122,7 +123,7 @@ class ShimTasks implements LocalTasks {
     const task: Task = { shim };
     const key = this.#key(shim.namespace, shim.id);
     this.#tasks.set(key, task);
-    void shim.gone.then(() => {
+    shim.onGone(() => {
       if (this.#closed || this.#tasks.get(key) !== task) return;
       log("warning", "shim disconnected", { id: shim.id, namespace: shim.namespace });
       task.dead = this.#bury(shim.namespace, shim.id, shim.runtime, shim.bundle).finally(async () => {
@@ -400,12 +401,7 @@ class ShimTasks implements LocalTasks {
   async close(): Promise<void> {
     this.#closed = true;
     await this.ready.catch(() => {});
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    await Promise.race([
-      Promise.allSettled(this.#underWay),
-      new Promise((resolve) => (timer = setTimeout(resolve, QUICK))),
-    ]);
-    clearTimeout(timer);
+    await within(QUICK, Promise.allSettled(this.#underWay));
     this.#server.close();
     this.#around.waiting.close();
     await Promise.all([...this.#tasks.values()].map(({ shim }) => shim.letGo()));

@@ -30,7 +30,7 @@ export interface Adoption {
 }
 
 export class WaitingShims {
-  #waiting: { client: TtrpcClient; timer: ReturnType<typeof setTimeout> }[] = [];
+  #waiting: { client: TtrpcClient; leave: () => void }[] = [];
   #containers = new WeakMap<TtrpcClient, number>();
   #ahead: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
@@ -77,20 +77,25 @@ export class WaitingShims {
   }
 
   #keep(client: TtrpcClient): void {
-    const waiting = { client, timer: setTimeout(() => client.close(), PATIENCE) };
-    waiting.timer.unref();
-    this.#waiting.push(waiting);
-    void client.closed.then(() => {
-      clearTimeout(waiting.timer);
+    const timer = setTimeout(() => client.close(), PATIENCE);
+    timer.unref();
+    const unheard = client.onClosed(() => {
+      clearTimeout(timer);
       const at = this.#waiting.indexOf(waiting);
       if (at >= 0) this.#waiting.splice(at, 1);
     });
+    const leave = () => {
+      clearTimeout(timer);
+      unheard();
+    };
+    const waiting = { client, leave };
+    this.#waiting.push(waiting);
   }
 
   /** The one that worked last: what it needs is still at hand. */
   #take(): TtrpcClient | undefined {
     const waiting = this.#waiting.pop();
-    clearTimeout(waiting?.timer);
+    waiting?.leave();
     return waiting?.client;
   }
 

@@ -2,6 +2,7 @@
 // started again, removed, or left as it is.
 import { log } from "../../../observe/log.ts";
 import { ServiceError } from "../../../wire/containerd/services.ts";
+import { within } from "../../../within.ts";
 import { stopWatching } from "../health/monitor.ts";
 import type { ProcessStreams } from "../streams/process-streams.ts";
 import type { Container } from "./container.ts";
@@ -59,7 +60,7 @@ export async function ended(room: Room, container: Container, exit: ExitInfo): P
   });
   await releaseNetworks(room, container);
   // The task's cgroup and mounts are gone when those who wait for the end are told.
-  await Promise.race([container.released, Bun.sleep(2000)]);
+  await within(2000, container.released);
   if (delay === undefined) {
     state.setStopped(info);
     releaseMounts(room, container);
@@ -84,7 +85,7 @@ async function release(
   const { engine } = room;
   const { forward } = container;
   container.forward = undefined;
-  await Promise.race([drained, Bun.sleep(DRAIN_LIMIT)]);
+  await within(DRAIN_LIMIT, drained);
   const gone = async (what: string, work: Promise<unknown>): Promise<void> => {
     try {
       await step(what, work);

@@ -147,6 +147,8 @@ async function finish(room: Room, exec: Exec): Promise<void> {
   }
   exec.streams?.close();
   exec.streams?.removeFifos();
+  // The exec is remembered for its exit code.
+  exec.streams = undefined;
 }
 
 /** POST /exec/{id}/resize */

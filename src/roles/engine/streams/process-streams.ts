@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { isErrno } from "../../../../ffi/errno.ts";
 import { mkfifo } from "../../../../ffi/fifo.ts";
 import type { TaskIO } from "../../../wire/containerd/services.ts";
+import { within } from "../../../within.ts";
 import { FifoReader } from "./fifo-reader.ts";
 import type { OutputStream } from "./frame.ts";
 import { StdinWriter } from "./stdin-writer.ts";
@@ -172,12 +173,7 @@ export class ProcessStreams {
   }
 
   async #settle(readers: readonly FifoReader[], drained: Promise<void>): Promise<void> {
-    let done = false;
-    void drained.then(() => {
-      done = true;
-    });
-    while (!done) {
-      await Promise.race([drained, Bun.sleep(STALL / 8)]);
+    while (!(await within(STALL / 8, drained))) {
       if (readers.every((reader) => Date.now() - reader.lastProgress > STALL)) return;
     }
   }

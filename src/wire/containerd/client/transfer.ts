@@ -1,6 +1,7 @@
 // A containerd's transfer service behind a socket (containerd 1.7 and later have it).
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Client } from "@grpc/grpc-js";
+import { within } from "../../../within.ts";
 import { StreamInitSchema, Streaming } from "../../gen/services/streaming_pb.ts";
 import { Transfer as PbTransfer } from "../../gen/services/transfer_pb.ts";
 import {
@@ -31,14 +32,6 @@ type Ends = { source: ReturnType<typeof packed>; destination: ReturnType<typeof 
 let serial = 0;
 /** How long a server that has ended the transfer may take to end its progress, in milliseconds. */
 const LAST_WORDS = 2000;
-
-/** Waits for it, but not longer than this. No timer is left, which would keep a client alive. */
-async function within(ms: number, what: Promise<unknown>): Promise<void> {
-  const late = Promise.withResolvers<void>();
-  const timer = setTimeout(late.resolve, ms);
-  await Promise.race([what, late.promise]);
-  clearTimeout(timer);
-}
 
 export function remoteTransfer(client: Client, images: Images): Transfer {
   const calls = caller(client, PbTransfer);

@@ -6,6 +6,7 @@ import { hostname } from "node:os";
 import { log } from "../../../../observe/log.ts";
 import { writeAtomic } from "../../../../store/atomic.ts";
 import { type LogLine, readLogBatches } from "../../../../store/jsonlog/index.ts";
+import { within } from "../../../../within.ts";
 import { ApiError } from "../../errors.ts";
 import type { Container } from "../container.ts";
 import { type Channel, openChannel, unixgram } from "./channel.ts";
@@ -162,7 +163,7 @@ export class LogForward {
   /** The container has ended and its log is whole: the rest is handed on, unless the log daemon takes nothing for a while. */
   async finish(): Promise<void> {
     this.#ended.abort();
-    await Promise.race([this.#done, Bun.sleep(LAST)]);
+    await within(LAST, this.#done);
     this.close();
   }
 
