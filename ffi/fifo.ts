@@ -2,12 +2,14 @@
 import {
   AT_FDCWD,
   F_GETFL,
+  F_GETPIPE_SZ,
   F_SETFL,
   F_SETPIPE_SZ,
   O_CLOEXEC,
   O_NONBLOCK,
   S_IFIFO,
 } from "./constants/fcntl.ts";
+import { isErrno } from "./errno.ts";
 import { Fd, type FdLike, fdNumber } from "./fd.ts";
 import { mknodat } from "./file.ts";
 import { syscall } from "./libc.ts";
@@ -37,5 +39,15 @@ export function growPipe(fd: FdLike, bytes: number): void {
     syscall("fcntl", undefined, fdNumber(fd), F_SETPIPE_SZ, bytes);
   } catch {
     // The default 64 KiB serves as well, with more wake-ups.
+  }
+}
+
+/** What fits into a pipe or FIFO, in bytes; 0 for what is none. */
+export function pipeRoom(fd: FdLike): number {
+  try {
+    return syscall("fcntl", undefined, fdNumber(fd), F_GETPIPE_SZ);
+  } catch (error) {
+    if (isErrno(error, "EBADF")) return 0;
+    throw error;
   }
 }

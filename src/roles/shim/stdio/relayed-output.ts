@@ -2,21 +2,18 @@
 
 import { isErrno } from "../../../../ffi/errno.ts";
 import { Fd } from "../../../../ffi/fd.ts";
-import { growPipe, pipe, setNonBlocking } from "../../../../ffi/fifo.ts";
+import { growPipe, pipe, pipeRoom, setNonBlocking } from "../../../../ffi/fifo.ts";
 import { log } from "../../../observe/log.ts";
 import type { JsonLog, LogStream } from "../../../store/jsonlog/writer.ts";
 import { touch } from "../activity.ts";
 import { FifoGoal } from "./fifo-goal.ts";
 import { held } from "./held.ts";
 import type { Output, SavedOutput } from "./output.ts";
+import { Pace } from "./pace.ts";
 import { readerOf, type SourceReader } from "./source.ts";
 
 /** A logged process that writes much is stopped less often. */
 const PIPE_SIZE = 1 << 20;
-/** Less than this in a pipe, again and again, is not worth a wake-up each. */
-const SMALL = 32 * 1024;
-/** Milliseconds. Nobody sees output come later by so much, and in it no one fills a pipe of PIPE_SIZE. */
-const PAUSE = 1;
 /** Milliseconds without pauses after somebody asked for the state in vain: an upgrade waits for a moment between two chunks. */
 const RUSH = 1000;
 /** What may wait in memory for a slow reader once the process has ended. */
@@ -34,9 +31,7 @@ export class RelayedOutput implements Output {
   /** Settles when the FIFO has all of it as well. */
   #relayed: Promise<void> = Promise.resolve();
   #logFailed = false;
-  /** When the last chunk came, as performance.now() tells it. */
-  #last = 0;
-  /** When the state was asked for in vain, on the same clock. */
+  /** When the state was asked for in vain, as performance.now() tells it. */
   #refused = Number.NEGATIVE_INFINITY;
   /** Between two reads: a chunk is in our hands, or in the stream's. */
   #handling = false;
@@ -81,7 +76,7 @@ export class RelayedOutput implements Output {
     setNonBlocking(source, true);
     const reader = readerOf(source);
     this.#reader = reader;
-    this.#logged = this.#copy(reader).finally(() => {
+    this.#logged = this.#copy(reader, new Pace(pipeRoom(source))).finally(() => {
       source.close();
       this.#relayed = this.#relayed.then(() => {
         this.#goal?.end();
@@ -90,24 +85,24 @@ export class RelayedOutput implements Output {
     });
   }
 
-  async #copy(reader: SourceReader): Promise<void> {
+  async #copy(reader: SourceReader, pace: Pace): Promise<void> {
     try {
       for (;;) {
+        pace.reading(performance.now());
         const { done, value } = await reader.read();
         this.#handling = true;
         touch();
         if (done) break;
-        const now = performance.now();
+        const came = performance.now();
         this.#log(() => this.jsonLog?.write(this.stream, value));
         if (this.#draining) this.#relayLater(value);
         else {
           const waiting = this.#goal?.write(value);
-          if (waiting) await this.#unlessDraining(waiting);
-          // Who writes line by line would be met after every one of them: he fills his pipe meanwhile, and runs.
-          else if (value.length < SMALL && now - this.#last < PAUSE && now - this.#refused > RUSH)
-            await Bun.sleep(PAUSE);
+          if (waiting) {
+            this.#relayed = waiting;
+            await this.#unlessDraining(waiting);
+          } else if (came - this.#refused > RUSH) await this.#pause(pace.after(value.length, came));
         }
-        this.#last = now;
         this.#handling = false;
       }
     } catch (error) {
@@ -131,9 +126,16 @@ export class RelayedOutput implements Output {
       });
   }
 
-  /** Waits for the reader, but not once the process has ended: the log must get the rest at once. */
+  async #pause(ms: number): Promise<void> {
+    if (ms === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    await this.#unlessDraining(promise);
+    clearTimeout(timer);
+  }
+
+  /** Waits, but not once the process has ended: the log must get the rest at once. */
   async #unlessDraining(waiting: Promise<void>): Promise<void> {
-    this.#relayed = waiting;
     if (this.#draining) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#startDraining = resolve;
