@@ -4,13 +4,10 @@ import { NR } from "./arch/index.ts";
 import { MADV_DONTNEED } from "./constants/mman.ts";
 import { rawSyscall } from "./libc.ts";
 import { readText } from "./path.ts";
+import { faultSinglePages, type Mapping } from "./single-pages.ts";
 
 const SETTLE = 1000;
-
-interface Mapping {
-  start: number;
-  length: number;
-}
+const ROUND = 500;
 
 /**
  * Mappings of the executable that are never written: file-backed, not writable, and without a page of their own (relocated
@@ -35,12 +32,30 @@ export function droppable(smaps: string, executable: string): Mapping[] {
   return found;
 }
 
-/** Lets go of the executable's pages; those that are needed come back, some microseconds each. */
+/** The executable's mappings that `droppable` finds. They lie where they lie for as long as the process lives. */
+let mappings: Mapping[] | undefined;
+
+/** Lets go of the executable's pages; those that are needed come back, one by one where the kernel can, some microseconds each. */
 export function dropPages(): void {
-  for (const { start, length } of droppable(readText("/proc/self/smaps"), process.execPath)) {
+  if (!mappings) {
+    mappings = droppable(readText("/proc/self/smaps"), process.execPath);
+    faultSinglePages(mappings);
+  }
+  for (const { start, length } of mappings) {
     // A refusal costs nothing but the memory.
     rawSyscall(NR.madvise, start, length, MADV_DONTNEED);
   }
+}
+
+/**
+ * Drops pages now and every half second until it is disposed of, for work that goes on in a small part of the code after a beginning that
+ * needed more of it. A round costs some milliseconds. Keeps no process alive.
+ */
+export function droppingPages(): Disposable {
+  dropPages();
+  const timer = setInterval(dropPages, ROUND);
+  timer.unref();
+  return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
 /** Gives back what can be had again. Costs some milliseconds now, and page faults later. */

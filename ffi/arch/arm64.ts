@@ -142,6 +142,7 @@ export const NR = {
   memfd_create: 279,
   bpf: 280,
   execveat: 281,
+  userfaultfd: 282,
   copy_file_range: 285,
   statx: 291,
   pidfd_send_signal: 424,

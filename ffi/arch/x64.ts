@@ -147,6 +147,7 @@ export const NR = {
   memfd_create: 319,
   bpf: 321,
   execveat: 322,
+  userfaultfd: 323,
   copy_file_range: 326,
   statx: 332,
   pidfd_send_signal: 424,

@@ -1,4 +1,5 @@
 // `ctr`: containerd's client for administrators. Talks gRPC to any containerd, ours or the real one.
+import { dropPages } from "../../../ffi/give-back.ts";
 import { commit, version } from "../../version.ts";
 import type { RemoteContainerd } from "../../wire/containerd/client/connect.ts";
 import type { Command, Group } from "./command.ts";
@@ -93,6 +94,8 @@ async function invoke(
     const code = await command.run({
       services,
       async transfer() {
+        // A program of minutes beside a daemon that needs the memory: it shall hold only the code that it runs.
+        dropPages();
         const { chooseTransfer } = await import("./transfer.ts");
         return chooseTransfer(await services(), makeTransfer, flags.boolean("local"));
       },

@@ -1,4 +1,5 @@
 // What pulling and pushing share: how progress is shown, and who asks.
+import { dropPages } from "../../../ffi/give-back.ts";
 import type { RegistryAuth, TransferProgress } from "../../wire/containerd/services.ts";
 import { UsageError } from "./command.ts";
 import type { FlagSpec } from "./flags.ts";
@@ -11,10 +12,17 @@ const BAR = 38;
 export class Display {
   readonly #rows = new Map<string, string>();
   #drawn = 0;
+  #waits = false;
 
   constructor(private readonly terminal: boolean) {}
 
   show(one: TransferProgress): void {
+    if (!this.#waits) {
+      // From here on there is little to do but to wait, for minutes maybe: what the way here took is not needed for that.
+      this.#waits = true;
+      Bun.gc(true);
+      dropPages();
+    }
     const name = one.id ?? one.digest;
     if (name === undefined) return;
     const ended = ["complete", "exists", "done", "resolved", "downloaded", "mounted"].includes(one.event);

@@ -1,4 +1,5 @@
 // The Transfer service: pulls that meet at the same image become one.
+import { droppingPages } from "../../../../ffi/give-back.ts";
 import { log } from "../../../observe/log.ts";
 import { span } from "../../../observe/trace.ts";
 import {
@@ -58,11 +59,13 @@ export function createTransfer(services: PullServices, options: TransferOptions 
     const waiters: Running["waiters"] = new Set();
     const latest: Running["latest"] = new Map();
     const ended = span("containerd", `pull ${request.reference}`);
+    const dropping = droppingPages();
     const result = pull(ground, ns, request, controller.signal, (progress) => {
       latest.set(progress.id ?? "", progress);
       for (const waiter of waiters) waiter(progress);
     }).finally(() => {
       ended();
+      dropping[Symbol.dispose]();
       if (running.get(key) === entry) running.delete(key);
     });
     result.catch(() => {});

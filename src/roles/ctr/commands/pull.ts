@@ -17,8 +17,8 @@ export const pull: Command = {
   ],
   async run({ services, transfer, ns, flags, args: [reference], out }) {
     if (!reference) throw new UsageError("please provide an image reference to pull");
-    const { images } = await services();
     const mover = await transfer();
+    const { images } = await services();
     const auth = authOf(flags.string("user"), flags.string("refresh"));
     const platform = flags.string("platform");
     const display = new Display(process.stdout.isTTY);
