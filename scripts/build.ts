@@ -6,6 +6,7 @@ import { parseArgs } from "node:util";
 import { LONG_LIFE, LONG_LIFE_SETTINGS, SHORT_LIFE } from "../src/lives.ts";
 import { addPrologue } from "./entry.ts";
 import { harden } from "./harden.ts";
+import { plainVerbs } from "./plain-verbs.ts";
 
 const root = dirname(import.meta.dir);
 const TARGETS = ["linux-x64", "linux-x64-musl", "linux-arm64", "linux-arm64-musl"] as const;
@@ -81,7 +82,7 @@ for (const [name, places] of Object.entries(changed)) {
   }
 }
 // Other machines and libcs do without: they start a little slower, and main.ts closes what it can.
-const unable = addPrologue(executable, SHORT_LIFE, LONG_LIFE, LONG_LIFE_SETTINGS);
+const unable = addPrologue(executable, SHORT_LIFE, LONG_LIFE, LONG_LIFE_SETTINGS, plainVerbs);
 if (unable && target === "linux-x64") {
   console.error(`build: no prologue: ${unable}; see scripts/entry.ts`);
   process.exit(1);

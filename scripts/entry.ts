@@ -10,6 +10,15 @@
 // The kernel and ld.so leave argc, argv, envp at the stack pointer; libc takes envp from behind argv, and the program reads
 // `environ`, which the linker copied into its .bss: both are set. The code lies in the padding between the read-only and
 // the executable segment, which is mapped executable as part of the first page. System V ABI, x86-64, 3.4.1.
+import { Code, u32 } from "../src/launcher/machine/code.ts";
+
+/** Code that runs before the prologue's own, and goes on at its end or not at all. */
+export interface Before {
+  /** What stands in the executable, data and code. */
+  bytes: readonly number[];
+  /** Where in it the code begins. */
+  entry: number;
+}
 
 /** Where things are in the executable. */
 interface Layout {
@@ -88,21 +97,24 @@ function symbol(file: Buffer, wanted: string): number | undefined {
 
 /**
  * Puts the prologue into an executable, in place. `settings`: "NAME=value" entries for every start without `mark`, a
- * variable's name of which the first eight letters are looked at; `marked`: those for a start with it. Returns
- * undefined, or why it could not be done (the file is then unchanged).
+ * variable's name of which the first eight letters are looked at; `marked`: those for a start with it. `before`: given its
+ * address, makes what runs first. Returns undefined, or why it could not be done (the file is then unchanged).
  */
 export function addPrologue(
   file: Buffer,
   settings: readonly string[],
   mark: string,
   marked: readonly string[],
+  before: (address: number) => Before = () => ({ bytes: [], entry: 0 }),
 ): string | undefined {
   const layout = layoutOf(file);
   if (typeof layout === "string") return layout;
   const { cave, entry, environ } = layout;
   const all = [...settings, ...marked];
   const strings = Buffer.from(all.map((entryText) => `${entryText}\0`).join(""), "latin1");
-  const codeOffset = (strings.length + 15) & ~15;
+  const beforeOffset = (strings.length + 15) & ~15;
+  const first = before(cave.address + beforeOffset);
+  const codeOffset = beforeOffset + first.bytes.length;
   let address = cave.address;
   const addresses = all.map((text) => {
     const here = address;
@@ -119,12 +131,12 @@ export function addPrologue(
   );
   if (codeOffset + code.length > cave.size) return "the padding before the code is too small";
   strings.copy(file, cave.offset);
+  file.set(first.bytes, cave.offset + beforeOffset);
   code.copy(file, cave.offset + codeOffset);
-  file.writeBigUInt64LE(BigInt(cave.address + codeOffset), ELF_HEADER.entry);
+  file.writeBigUInt64LE(BigInt(cave.address + beforeOffset + first.entry), ELF_HEADER.entry);
   return undefined;
 }
 
-const u32 = (n: number) => [n & 0xff, (n >>> 8) & 0xff, (n >>> 16) & 0xff, (n >>> 24) & 0xff];
 const text32 = (text: string) => u32(Buffer.from(text, "latin1").readUInt32LE(0));
 
 /** The machine code. rdx is ld.so's and stays untouched. */
@@ -136,19 +148,10 @@ function prologue(
   here: number,
   entry: number,
 ): Buffer {
-  const code: number[] = [];
-  const labels = new Map<string, number>();
-  const jumps: { at: number; to: string }[] = [];
-  const emit = (...bytes: number[]) => {
-    code.push(...bytes);
-  };
-  const label = (name: string) => {
-    labels.set(name, code.length);
-  };
-  const jump = (opcode: number, to: string) => {
-    emit(opcode, 0);
-    jumps.push({ at: code.length - 1, to });
-  };
+  const code = new Code();
+  const emit = code.emit.bind(code);
+  const label = code.label.bind(code);
+  const jump = (opcode: number, to: string) => code.jump([opcode], to);
   const [JE, JNE, JAE, JMP] = [0x74, 0x75, 0x73, 0xeb] as const;
   const envpOf = () => {
     emit(0x48, 0x8b, 0x04, 0x24); // mov rax,[rsp]: argc
@@ -212,11 +215,6 @@ function prologue(
   label("go");
   envpOf();
   emit(0x48, 0x89, 0x3c, 0x25, ...u32(environ)); // mov [environ],rdi
-  emit(0xe9, ...u32((entry - (here + code.length + 5)) | 0)); // jmp entry
-  for (const { at, to } of jumps) {
-    const distance = labels.get(to)! - (at + 1);
-    if (distance < -128 || distance > 127) throw new Error(`the jump to ${to} is too far`);
-    code[at] = distance & 0xff;
-  }
-  return Buffer.from(code);
+  emit(0xe9, ...u32((entry - (here + code.bytes.length + 5)) | 0)); // jmp entry
+  return Buffer.from(code.finish());
 }

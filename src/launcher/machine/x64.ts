@@ -1,48 +1,13 @@
 // The loop on x86-64. Registers: rbx = current record; the rest is scratch. No stack is used.
 import { NR } from "../../../ffi/arch/x64.ts";
+import { Code, u32 } from "./code.ts";
 import { FIRST_RECORD, HEAD, HEAD_ADDRESS, RECORD } from "./layout.ts";
-
-const u32 = (n: number) => [n & 0xff, (n >>> 8) & 0xff, (n >>> 16) & 0xff, (n >>> 24) & 0xff];
-
-/** Bytes with short jumps to labels, fixed up at the end. */
-class Code {
-  readonly bytes: number[] = [];
-  #labels = new Map<string, number>();
-  #jumps: { at: number; to: string }[] = [];
-
-  emit(...bytes: number[]): void {
-    this.bytes.push(...bytes);
-  }
-  label(name: string): void {
-    this.#labels.set(name, this.bytes.length);
-  }
-  /** An instruction whose last byte is a rel8 to `to`. */
-  jump(opcode: number[], to: string): void {
-    this.emit(...opcode, 0);
-    this.#jumps.push({ at: this.bytes.length - 1, to });
-  }
-  /** jmp rel32 */
-  far(to: string): void {
-    const target = this.#labels.get(to);
-    if (target === undefined) throw new Error(`far jump forward to ${to}`);
-    this.emit(0xe9, ...u32(target - (this.bytes.length + 5)));
-  }
-  finish(): number[] {
-    for (const { at, to } of this.#jumps) {
-      const target = this.#labels.get(to);
-      if (target === undefined) throw new Error(`no label ${to}`);
-      const delta = target - (at + 1);
-      if (delta < -128 || delta > 127) throw new Error(`jump to ${to} is too far: ${delta}`);
-      this.bytes[at] = delta & 0xff;
-    }
-    return this.bytes;
-  }
-}
 
 const JZ = [0x74];
 const JNZ = [0x75];
 const JS = [0x78];
 const JMP = [0xeb];
+const JMP_FAR = [0xe9];
 const JAE = [0x73];
 const JECXZ = [0x67, 0xe3];
 
@@ -87,10 +52,10 @@ export function loop(): number[] {
   c.label("go");
   c.jump(JECXZ, "next");
   c.emit(0x89, 0xcb); // mov ebx,ecx
-  c.far("record");
+  c.far(JMP_FAR, "record");
   c.label("next");
   c.emit(0x83, 0xc3, RECORD.size); // add ebx,size
-  c.far("record");
+  c.far(JMP_FAR, "record");
 
   c.label("compute"); // rax = ((rdi & rsi) >> dl) - r10
   c.emit(0x48, 0x89, 0xf8); // mov rax,rdi
@@ -105,7 +70,7 @@ export function loop(): number[] {
   c.emit(0xf7, 0xda); // neg edx: errno
   c.emit(0x83, 0xfa, 4); // cmp edx,EINTR
   c.jump(JNZ, "tolerate");
-  c.far("record"); // the same record again
+  c.far(JMP_FAR, "record"); // the same record again
   c.label("tolerate");
   c.emit(0x48, 0x8b, 0x73, RECORD.tolerate); // mov rsi,[rbx+tolerate]
   c.label("next errno");

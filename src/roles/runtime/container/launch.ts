@@ -67,6 +67,8 @@ export interface LaunchOptions {
   rootless: boolean | undefined;
   /** Become a scope of systemd. */
   systemd: boolean;
+  /** Processes of their own start it and delete it: leave them what the plain cases need (plain.ts). */
+  plain?: boolean;
   noPivot: boolean;
   noNewKeyring: boolean;
   preserveFds: number;

@@ -18,6 +18,7 @@ import type { Launched, LaunchOptions } from "./launch.ts";
 import type { Listener } from "./listener.ts";
 import { writePidFile } from "./pid-file.ts";
 import { pidFirst } from "./pid-first.ts";
+import { leaveDelete, leaveStart } from "./plain.ts";
 import { giveNetDevices } from "./rare.ts";
 import type { ContainerState, StateStore } from "./state.ts";
 import { stateDocument } from "./status.ts";
@@ -105,6 +106,7 @@ export async function follow(
       state.init_process_start = processStat(report.value)?.startTime ?? 0;
       state.namespace_paths = namespacePaths(report.value);
       store.write(state);
+      if (options.plain) leaveDelete(store, state);
       options.born?.(report.value);
       extra.listener?.announce(report.value, state);
       extra.listener?.close();
@@ -124,6 +126,7 @@ export async function follow(
       state.ready = true;
       store.write(state);
       if (options.pidFile) writePidFile(options.pidFile, state.init_process_pid);
+      if (options.plain && options.waitForStart) leaveStart(store, state);
       if (options.waitForStart) allow();
       return {
         state,

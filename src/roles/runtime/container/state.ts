@@ -20,6 +20,7 @@ import type { CgroupPaths } from "../cgroup/paths.ts";
 import { alreadyExists, notExist, RuntimeError } from "../errors.ts";
 import type { Unit } from "../systemd/unit.ts";
 import type { RdtGroups } from "./intel-rdt.ts";
+import { PLAIN_DELETE, PLAIN_START, START, STATE } from "./names.ts";
 
 export interface ContainerState {
   id: string;
@@ -63,9 +64,6 @@ export function newState(known: Known): ContainerState {
   };
 }
 
-const STATE = "state.json";
-const START = "exec.fifo";
-
 /** Directory of all containers' states. */
 export class StateStore {
   constructor(readonly root: string) {}
@@ -76,6 +74,11 @@ export class StateStore {
 
   startFifo(id: string): string {
     return `${this.directory(id)}/${START}`;
+  }
+
+  /** Nobody waits for the start any more. */
+  removeStartFifo(id: string): void {
+    for (const name of [START, PLAIN_START]) removeAll(`${this.directory(id)}/${name}`);
   }
 
   /** Claims the id. Throws when it is invalid or taken. */
@@ -117,7 +120,8 @@ export class StateStore {
 
   remove(id: string): void {
     const directory = this.directory(id);
-    for (const name of [STATE, START]) rawSyscall(NR.unlinkat, AT_FDCWD, cstr(`${directory}/${name}`), 0);
+    for (const name of [STATE, START, PLAIN_START, PLAIN_DELETE])
+      rawSyscall(NR.unlinkat, AT_FDCWD, cstr(`${directory}/${name}`), 0);
     // Whatever else may lie there is looked for only if something does.
     if (rawSyscall(NR.unlinkat, AT_FDCWD, cstr(directory), AT_REMOVEDIR) < 0) removeAll(directory);
   }

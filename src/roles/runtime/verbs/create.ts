@@ -20,6 +20,7 @@ export const create: Verb = {
       const launched = await launchContainer({
         ...options,
         waitForStart: true,
+        plain: true,
         console: socket && !options.planOnly ? connectConsole(socket) : undefined,
       });
       if (launched) pidfd?.send(launched.state.init_process_pid, "standard");

@@ -49,6 +49,7 @@ export const run: Verb = {
       const launched = await launchContainer({
         ...options,
         waitForStart: false,
+        plain: detach,
         born: detach ? undefined : born,
         console: own ? own.remote : socket && !planOnly ? connectConsole(socket) : undefined,
       });
