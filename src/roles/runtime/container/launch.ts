@@ -52,6 +52,7 @@ import type { Stdio } from "./given.ts";
 import { withHome } from "./home.ts";
 import { descriptors, type Extra, type Failures, follow, type PlanMaking, undo } from "./launcher-talk.ts";
 import { absoluteSources, mountSource } from "./mount-source.ts";
+import type { Notify } from "./notify.ts";
 import { preparedMounts, rareSettings, rdtGroupsOf, seccompListener } from "./rare.ts";
 import { type ContainerState, newState, type StateStore } from "./state.ts";
 
@@ -69,6 +70,8 @@ export interface LaunchOptions {
   systemd: boolean;
   /** Processes of their own start it and delete it: leave them what the plain cases need (plain.ts). */
   plain?: boolean;
+  /** Takes the container's word that it is ready. */
+  notify?: Notify | undefined;
   noPivot: boolean;
   noNewKeyring: boolean;
   preserveFds: number;
@@ -114,6 +117,7 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
   const rootPath = config.root?.path ?? "rootfs";
   const rootfs = resolveRootfs(absolute(bundle, rootPath));
   absoluteSources(config, bundle);
+  options.notify?.addTo(config);
   const own = membershipText("self");
   const cgroups = hostCgroups(own);
   const nested = inUserNamespace();
@@ -162,7 +166,10 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
     rootfs,
     cgroups,
     cgroupPaths,
-    sourceKind: mountSource,
+    sourceKind: (path, mountOptions) =>
+      options.notify?.isSource(path)
+        ? { kind: "directory", link: undefined } // made below
+        : mountSource(path, mountOptions),
     exists: (path) => existsPlainly(root, path),
     modeOf: (path) => plainMode(root, path),
     oomScoreAdj: oomScore(process, capabilities, options.warn),
@@ -188,6 +195,7 @@ export async function launchContainer(options: LaunchOptions): Promise<Launched 
   const failures: Failures = { store, state, running: undefined, go: undefined };
   try {
     store.write(state);
+    options.notify?.make();
     claimed();
     for (const mount of config.mounts ?? []) {
       const path = belowRoot(mount.destination);

@@ -126,7 +126,7 @@ export async function follow(
       state.ready = true;
       store.write(state);
       if (options.pidFile) writePidFile(options.pidFile, state.init_process_pid);
-      if (options.plain && options.waitForStart) leaveStart(store, state);
+      if (options.plain && options.waitForStart && !options.notify) leaveStart(store, state);
       if (options.waitForStart) allow();
       return {
         state,

@@ -2,7 +2,7 @@ import { connectConsole } from "../container/console-socket.ts";
 import { launchContainer } from "../container/launch.ts";
 import { text } from "../flags.ts";
 import { framed } from "../frame.ts";
-import { checkConsole, launchFlags, launchOptions, pidfdSocket } from "./launching.ts";
+import { checkConsole, launchFlags, launchOptions, notifyOf, pidfdSocket } from "./launching.ts";
 import type { Verb } from "./verb.ts";
 
 export const create: Verb = {
@@ -21,6 +21,7 @@ export const create: Verb = {
         ...options,
         waitForStart: true,
         plain: true,
+        notify: await notifyOf(options.store, options.id),
         console: socket && !options.planOnly ? connectConsole(socket) : undefined,
       });
       if (launched) pidfd?.send(launched.state.init_process_pid, "standard");

@@ -1,7 +1,9 @@
 // What create and run share: their flags, and the look into the bundle that decides about the terminal.
-import { type LaunchOptions, readBundle } from "../container/launch.ts";
+import { absolute, type LaunchOptions, readBundle } from "../container/launch.ts";
+import type { Notify } from "../container/notify.ts";
 import type { PidfdSocket } from "../container/pidfd-socket.ts";
 import { preservedFds } from "../container/preserved.ts";
+import type { StateStore } from "../container/state.ts";
 import { RuntimeError } from "../errors.ts";
 import { type FlagTable, flag, integer, type Parsed, text, wholeNumber } from "../flags.ts";
 import { log } from "../log.ts";
@@ -59,6 +61,14 @@ export function checkConsole(terminal: boolean, socket: string | undefined): voi
 export async function pidfdSocket(parsed: Parsed): Promise<PidfdSocket | undefined> {
   const path = text(parsed, "pidfdSocket");
   return path ? (await import("../container/pidfd-socket.ts")).connectPidfdSocket(path) : undefined;
+}
+
+/** The socket to which the container's program says that it is ready, where the caller has one (NOTIFY_SOCKET). */
+export async function notifyOf(store: StateStore, id: string): Promise<Notify | undefined> {
+  const host = process.env["NOTIFY_SOCKET"];
+  if (!host) return undefined;
+  const { Notify } = await import("../container/notify.ts");
+  return new Notify(host, absolute(process.cwd(), store.directory(id)));
 }
 
 /** The options both verbs read off their flags, and whether config.json asks for a terminal. */

@@ -10,7 +10,7 @@ import { flag, text } from "../flags.ts";
 import { follow } from "../foreground/follow.ts";
 import type { TerminalEnd } from "../foreground/terminal.ts";
 import { framed } from "../frame.ts";
-import { launchFlags, launchOptions, pidfdSocket } from "./launching.ts";
+import { launchFlags, launchOptions, notifyOf, pidfdSocket } from "./launching.ts";
 import type { Verb } from "./verb.ts";
 
 export const run: Verb = {
@@ -41,6 +41,7 @@ export const run: Verb = {
       const relay = terminal && !detach && !planOnly ? await import("../foreground/terminal.ts") : undefined;
       const own = relay?.openTerminal();
       const pidfd = await pidfdSocket(parsed);
+      const notify = await notifyOf(store, options.id);
       let end: Promise<number> | undefined;
       let terminalEnd: TerminalEnd | undefined;
       const born = (pid: number) => {
@@ -50,6 +51,7 @@ export const run: Verb = {
         ...options,
         waitForStart: false,
         plain: detach,
+        notify,
         born: detach ? undefined : born,
         console: own ? own.remote : socket && !planOnly ? connectConsole(socket) : undefined,
       });
@@ -68,12 +70,15 @@ export const run: Verb = {
         }
       };
       await orStop(runHooks("startContainer", hooks?.startContainer, stateDocument(state, "created"), state));
+      using ready = notify?.listen();
       if (detach) {
         launched.begin();
         await orStop(runPoststart(state));
+        ready?.follow(state);
         return 0;
       }
       terminalEnd = own?.attach();
+      ready?.relay();
       launched.begin();
       await orStop(runPoststart(state));
       prepareToPart();

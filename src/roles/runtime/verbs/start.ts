@@ -1,4 +1,5 @@
 import { startContainer } from "../container/start.ts";
+import { notifyOf } from "./launching.ts";
 import type { Verb } from "./verb.ts";
 
 export const start: Verb = {
@@ -7,7 +8,10 @@ export const start: Verb = {
   flags: {},
   arguments: { min: 1, max: 1 },
   async run({ parsed, store }) {
-    await startContainer(store, store.read(parsed.rest[0]!));
+    const state = store.read(parsed.rest[0]!);
+    using ready = (await notifyOf(store, state.id))?.listen();
+    await startContainer(store, state);
+    ready?.follow(state);
     return 0;
   },
 };
