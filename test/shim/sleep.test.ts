@@ -31,15 +31,23 @@ describe.skipIf(cannot !== undefined)(`the sleeping shim${cannot ? ` (${cannot})
     return shim;
   };
 
-  test("asleep it is one thread with the same pid, name in ps, children and subreaper flag", async () => {
+  test("asleep it is one thread with the same pid, name in ps, OOM score, cgroup, children and subreaper flag", async () => {
     const shim = await running("still", { args: ["/bin/sleep", "1000"] });
     const out = shim.reader("stdout");
     await shim.create();
     await shim.task.start({ id: "still" });
-    const line = readFileSync(`/proc/${shim.pid}/cmdline`, "utf8");
+    const told = (file: string) => readFileSync(`/proc/${shim.pid}/${file}`, "utf8");
+    const [line, group] = [told("cmdline"), told("cgroup")];
+    await sleeps(shim);
+    // It is killed for memory before whoever started it, and lives outside of its container's limits.
+    const score = 1 + Number(readFileSync("/proc/self/oom_score_adj", "utf8"));
+    expect(Number(told("oom_score_adj"))).toBe(Math.min(score, 1000));
+    expect(told("cgroup")).toBe(group);
+    expect(readFileSync(`/proc/${(await shim.task.state({ id: "still" })).pid}/cgroup`, "utf8")).not.toBe(
+      group,
+    );
     await sleeps(shim);
     // In the middle of an execve the kernel shows no command line, and the name is the first thing that the new program sets.
-    const told = (file: string) => readFileSync(`/proc/${shim.pid}/${file}`, "utf8");
     await until("its line in ps", () => told("cmdline") === line);
     await until("its name", () => /^Name:\tcontainerd-shim$/m.test(told("status")));
     expect(told("status")).toMatch(/^Threads:\t1$/m);
