@@ -1,7 +1,5 @@
 // Where the milliseconds of a `docker run` go: each role appends its spans to one file, named by BUNKER_TRACE in the
 // daemon's environment and handed from role to role. Off (and free) when the variable is absent.
-import { writeText } from "../../ffi/path.ts";
-
 /** Environment variable that names the span file. Passed on explicitly by the engine to shims, and by shims to the runtime. */
 export const TRACE_VARIABLE = "BUNKER_TRACE";
 
@@ -32,6 +30,8 @@ export function span(role: Role, name: string, id?: string): () => void {
   return () => {
     const line: Span = { role, name, id, start, ms: now() - start, pid: process.pid };
     try {
+      // Loaded when there is something to write: the client, which times itself, needs no FFI otherwise.
+      const { writeText } = require("../../ffi/path.ts") as typeof import("../../ffi/path.ts");
       writeText(file, `${JSON.stringify(line)}\n`, { append: true });
     } catch {
       // A trace that cannot be written must not fail the container that it describes.

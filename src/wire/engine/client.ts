@@ -18,6 +18,8 @@ export interface RequestOptions {
   query?: Query;
   /** Sent as JSON. */
   json?: unknown;
+  /** In place of `json`: makes what an engine of that API version understands. */
+  jsonFor?: (version: string) => unknown;
   /** Sent as it is. */
   body?: Bun.BodyInit;
   headers?: Record<string, string>;
@@ -122,18 +124,23 @@ export class EngineClient {
   async request(method: string, path: string, options: RequestOptions = {}): Promise<Response> {
     const target = `${path}${queryText(options.query)}`;
     if (options.versioned === false) return this.#answered(method, target, options);
+    const answered = (version: string) => {
+      const { jsonFor } = options;
+      const made = jsonFor ? { ...options, json: jsonFor(version) } : options;
+      return this.#answered(method, `/v${version}${target}`, made);
+    };
     // The first request tries our own version unasked: that saves a round trip. An engine that is older refuses it before it does
     // anything, and says what it speaks. A body that cannot be sent twice is not risked.
     if (this.#version === undefined && options.body === undefined) {
       try {
-        const response = await this.#answered(method, `/v${API_VERSION}${target}`, options);
+        const response = await answered(API_VERSION);
         this.#version ??= Promise.resolve(API_VERSION);
         return response;
       } catch (error) {
         if (!(error instanceof EngineError) || error.status !== 400 || !NEWER.test(error.reason)) throw error;
       }
     }
-    return this.#answered(method, `/v${await this.version()}${target}`, options);
+    return answered(await this.version());
   }
 
   async #answered(method: string, target: string, options: RequestOptions): Promise<Response> {

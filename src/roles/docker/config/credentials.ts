@@ -1,6 +1,7 @@
 // Credentials for a registry: a helper program, or config.json itself → the header X-Registry-Auth.
 import { childEnvironment } from "../../../self.ts";
-import { type AuthEntry, type ConfigFile, changeConfig } from "./file.ts";
+import { changeConfig } from "./change.ts";
+import type { AuthEntry, ConfigFile } from "./file.ts";
 
 /** Docker Hub's key in config.json. */
 export const INDEX_SERVER = "https://index.docker.io/v1/";

@@ -1,7 +1,6 @@
 // ~/.docker/config.json: credentials, the current context, defaults for formats and keys.
-import { mkdirSync, readFileSync, realpathSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { writeAtomic } from "../../../store/atomic.ts";
 
 export interface AuthEntry {
   /** base64 of "user:password" */
@@ -67,20 +66,4 @@ export function readConfig(directory: string): ConfigFile {
   } catch (error) {
     throw new Error(`loading config file: ${path}: ${(error as Error).message}`);
   }
-}
-
-/**
- * Changes config.json: `change` gets its present content, whatever is in it. What we do not know stays. A symlink is followed.
- */
-export function changeConfig(directory: string, change: (config: ConfigFile) => void): void {
-  const config = readConfig(directory);
-  change(config);
-  let path = join(directory, "config.json");
-  try {
-    path = realpathSync(path);
-  } catch {
-    // Not there yet.
-  }
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  writeAtomic(path, JSON.stringify(config, undefined, "\t"), { mode: 0o600 });
 }

@@ -8,13 +8,13 @@ import type { Cli } from "../cli.ts";
 import { reason } from "../errors.ts";
 import type { Flags } from "../flags/flagset.ts";
 import { parsePlatform } from "../flags/platform.ts";
-import { pullImage } from "../session/pull.ts";
 import { type CreateRequest, forVersion } from "./request.ts";
 
 const ID = /^(sha256:)?[0-9a-f]{64}$/;
 
 async function pull(cli: Cli, image: string, flags: Flags): Promise<void> {
   if (ID.test(image)) return;
+  const { pullImage } = await import("../session/pull.ts");
   await pullImage(cli, {
     reference: parseTagged(image),
     platform: platformOf(flags),
@@ -55,13 +55,11 @@ export async function createContainer(
   const socket = flags.bool("use-api-socket") ? await import("./api-socket.ts") : undefined;
   const credentials = await socket?.shareApiSocket(cli, request);
   if (platformOf(flags) !== "") checkPlatform(platformOf(flags));
-  const version = await traced("docker", "connect", undefined, () => client.version());
-  const body = forVersion(request, (wanted) => compareVersions(version, wanted) >= 0);
   const create = () =>
     traced("docker", "create", undefined, () =>
       client.json<ContainerCreateResponse>("POST", "/containers/create", {
         query: { name: flags.string("name") || undefined, platform: platformOf(flags) || undefined },
-        json: body,
+        jsonFor: (version) => forVersion(request, (wanted) => compareVersions(version, wanted) >= 0),
       }),
     );
   if (policy === "always") await pull(cli, image, flags);

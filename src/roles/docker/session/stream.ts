@@ -1,5 +1,4 @@
 // A hijacked connection joined to our own stdin, stdout and stderr.
-import { isatty } from "../../../../ffi/terminal.ts";
 import { FrameDecoder } from "../../../wire/engine/frames.ts";
 import type { Hijacked } from "../../../wire/engine/hijack.ts";
 import { write } from "../stdio/output.ts";
@@ -61,9 +60,4 @@ export async function stream(connection: Hijacked, options: StreamOptions): Prom
   if (end === "detached") connection.close();
   output.catch(() => {});
   return end;
-}
-
-/** Throws when a terminal is needed on stdin and there is none. */
-export function checkTty(attachStdin: boolean, tty: boolean): void {
-  if (attachStdin && tty && !isatty(0)) throw new Error("the input device is not a TTY");
 }

@@ -1,11 +1,19 @@
 // Our terminal while a container's is joined to it: raw keys, and its size passed on.
-import { windowSize } from "../../../../ffi/pty.ts";
-import { isatty, makeRaw } from "../../../../ffi/terminal.ts";
 import type { EngineClient } from "../../../wire/engine/client.ts";
+
+// Loaded when a terminal is asked for: most starts of the client are without one.
+const lineDiscipline = () =>
+  require("../../../../ffi/terminal.ts") as typeof import("../../../../ffi/terminal.ts");
+
+/** Throws when a terminal is needed on stdin and there is none. */
+export function checkTty(attachStdin: boolean, tty: boolean): void {
+  if (attachStdin && tty && !lineDiscipline().isatty(0)) throw new Error("the input device is not a TTY");
+}
 
 /** [rows, columns] of our terminal; undefined when stdout is none. */
 export function terminalSize(): [number, number] | undefined {
-  if (!isatty(1)) return undefined;
+  if (!lineDiscipline().isatty(1)) return undefined;
+  const { windowSize } = require("../../../../ffi/pty.ts") as typeof import("../../../../ffi/pty.ts");
   try {
     const { rows, columns } = windowSize(1);
     return rows === 0 && columns === 0 ? undefined : [rows, columns];
@@ -16,6 +24,7 @@ export function terminalSize(): [number, number] | undefined {
 
 /** Raw mode on stdin, if it is a terminal. The result puts it back; so does the process's end, whatever its cause. */
 export function rawInput(): () => void {
+  const { isatty, makeRaw } = lineDiscipline();
   if (!isatty(0)) return () => {};
   const back = makeRaw(0);
   const restore = () => {

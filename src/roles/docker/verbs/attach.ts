@@ -2,8 +2,8 @@ import type { ContainerInspect } from "../../../spec/engine/container.ts";
 import type { Command } from "../command.ts";
 import { ExitError } from "../errors.ts";
 import { forwardSignals } from "../session/signals.ts";
-import { checkTty, stream } from "../session/stream.ts";
-import { followSize, rawInput } from "../session/terminal.ts";
+import { stream } from "../session/stream.ts";
+import { checkTty, followSize, rawInput } from "../session/terminal.ts";
 import { beginWait } from "../session/wait.ts";
 
 function check(container: ContainerInspect): void {

@@ -1,7 +1,7 @@
 // `docker context use`, `show` and `rm`.
 import { any, type Command } from "../command.ts";
+import { changeConfig } from "../config/change.ts";
 import { checkContextName } from "../config/contexts.ts";
-import { changeConfig } from "../config/file.ts";
 import { each } from "../errors.ts";
 
 export const useContext: Command = {

@@ -3,8 +3,8 @@ import { any, type Command } from "../command.ts";
 import { checkEnv } from "../create/checks.ts";
 import { keyValueFile } from "../create/files.ts";
 import { ExitError, reason } from "../errors.ts";
-import { checkTty, stream } from "../session/stream.ts";
-import { followSize, rawInput, terminalSize } from "../session/terminal.ts";
+import { stream } from "../session/stream.ts";
+import { checkTty, followSize, rawInput, terminalSize } from "../session/terminal.ts";
 
 export const exec: Command = {
   use: "[OPTIONS] CONTAINER COMMAND [ARG...]",

@@ -8,8 +8,8 @@ import { type CreateRequest, createRequest } from "../create/request.ts";
 import { ExitError, reason } from "../errors.ts";
 import type { Flag, Flags } from "../flags/flagset.ts";
 import { forwardSignals } from "../session/signals.ts";
-import { checkTty, stream } from "../session/stream.ts";
-import { followSize, rawInput, terminalSize } from "../session/terminal.ts";
+import { stream } from "../session/stream.ts";
+import { checkTty, followSize, rawInput, terminalSize } from "../session/terminal.ts";
 import { beginWait } from "../session/wait.ts";
 
 const runFlags: readonly Flag[] = [

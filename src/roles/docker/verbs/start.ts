@@ -4,8 +4,8 @@ import { any, type Command } from "../command.ts";
 import { ExitError, each } from "../errors.ts";
 import type { Flags } from "../flags/flagset.ts";
 import { forwardSignals } from "../session/signals.ts";
-import { checkTty, stream } from "../session/stream.ts";
-import { followSize, rawInput } from "../session/terminal.ts";
+import { stream } from "../session/stream.ts";
+import { checkTty, followSize, rawInput } from "../session/terminal.ts";
 import { beginWait } from "../session/wait.ts";
 
 const checkpointQuery = (flags: Flags) => ({
