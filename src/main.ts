@@ -11,14 +11,20 @@ interface Role {
   about: string;
   /** Runs for days: wants its JavaScript compiled early (lives.ts). */
   daemon?: true;
-  load: () => Promise<{ main: Main }>;
+  load: (args: readonly string[]) => Promise<{ main: Main }>;
 }
+
+/** Words of a command line that the client's small half may know what to do with. */
+const EVERYDAY: readonly string[] = ["run", "exec", "ps"];
 
 const roles: readonly Role[] = [
   {
     names: ["docker"],
     about: "the client",
-    load: () => import("./roles/docker/main.ts"),
+    load: (args) =>
+      args.some((word) => EVERYDAY.includes(word))
+        ? import("./roles/docker/everyday.ts")
+        : import("./roles/docker/main.ts"),
   },
   {
     names: ["dockerd", "docker-engine"],
@@ -115,7 +121,7 @@ async function dispatch(argv0: string, args: string[]): Promise<number> {
   }
   if (role.daemon && shortLife && compiled)
     (await import("./reexec.ts")).startOver({ ...process.env, [LONG_LIFE]: "1" });
-  const { main } = await role.load();
+  const { main } = await role.load(rest);
   return main(rest, name);
 }
 

@@ -1,16 +1,12 @@
 // `docker`: the global flags, then the first word by hand, then the one verb that was asked for.
 import { commit, version } from "../../version.ts";
 import { Cli, globalFlags } from "./cli.ts";
-import { type Command, checkArgs } from "./command.ts";
 import { common, find, type Group, plain, topLevel } from "./commands.ts";
-import { ExitError, reason } from "./errors.ts";
-import { FlagError, type Flags, HelpWanted, type Parsed, parseFlags } from "./flags/flagset.ts";
+import { FlagError, type Flags, HelpWanted, parseFlags } from "./flags/flagset.ts";
 import { groups } from "./groups.ts";
-import { commandHelp, flagLines, nameLines } from "./help.ts";
-import { closeOutput, writeText } from "./stdio/output.ts";
-
-/** What --log-level takes. */
-const LEVELS = ["panic", "fatal", "error", "warn", "warning", "info", "debug", "trace"];
+import { flagLines, nameLines } from "./help.ts";
+import { ended, fail, invoke, LEVELS } from "./invoke.ts";
+import { writeText } from "./stdio/output.ts";
 
 const abouts = (group: Group) =>
   Object.entries(group)
@@ -39,39 +35,6 @@ function groupHelp(name: string): string {
     `Commands:\n${nameLines(abouts(group.commands))}`,
     `Run 'docker ${name} COMMAND --help' for more information on a command.\n`,
   ].join("\n");
-}
-
-function fail(code: number, text: string): number {
-  writeText(2, `${text}\n`);
-  return code;
-}
-
-async function invoke(cli: Cli, command: Command, path: string, argv: readonly string[]): Promise<number> {
-  let parsed: Parsed;
-  try {
-    parsed = parseFlags(command.flags, argv, command.interspersed ?? true);
-  } catch (error) {
-    if (error instanceof HelpWanted) {
-      cli.out(commandHelp(command, path));
-      return 0;
-    }
-    if (error instanceof FlagError) {
-      return fail(
-        125,
-        `${error.message}\n\nUsage:  ${path}${command.use ? ` ${command.use}` : ""}\n\nRun '${path} --help' for more information`,
-      );
-    }
-    throw error;
-  }
-  const complaint = checkArgs(command, path, parsed.args.length);
-  if (complaint !== undefined) return fail(1, complaint);
-  for (const flag of command.flags) {
-    if (flag.deprecated && parsed.flags.changed(flag.name)) {
-      cli.err(`Flag --${flag.name} has been deprecated, ${flag.deprecated}\n`);
-    }
-  }
-  if (!command.anyAddress) cli.checkAddress();
-  return command.run({ cli, flags: parsed.flags, args: parsed.args, path });
 }
 
 async function handOver(plugin: string, args: readonly string[]): Promise<number> {
@@ -158,17 +121,5 @@ async function dispatch(args: string[]): Promise<number> {
   );
 }
 
-/** The client. Returns the exit code; with stdin still being read, ends the process itself. */
-export async function main(args: string[]): Promise<number> {
-  let code: number;
-  try {
-    code = await dispatch(args);
-  } catch (error) {
-    code = error instanceof ExitError ? error.code : 1;
-    const text = reason(error);
-    if (text !== "") writeText(2, `${text}\n`);
-  }
-  closeOutput();
-  // Everything is written; a read of stdin that never ends must not keep the client.
-  process.exit(code);
-}
+/** The client. Does not return: ends the process, whatever still reads stdin. */
+export const main = (args: string[]): Promise<number> => ended(() => dispatch(args));
