@@ -5,11 +5,12 @@ import { Cli, globalFlags } from "./cli.ts";
 import type { Command } from "./command.ts";
 import { FlagError, HelpWanted, type Parsed, parseFlags } from "./flags/flagset.ts";
 import { ended, invoke, LEVELS } from "./invoke.ts";
-import { exec } from "./verbs/exec.ts";
-import { ps } from "./verbs/ps.ts";
-import { run } from "./verbs/run.ts";
 
-const verbs: Readonly<Record<string, Command>> = { exec, ps, run };
+const verbs: Readonly<Record<string, () => Promise<Command>>> = {
+  exec: async () => (await import("./verbs/exec.ts")).exec,
+  ps: async () => (await import("./verbs/ps.ts")).ps,
+  run: async () => (await import("./verbs/run.ts")).run,
+};
 
 function globals(args: readonly string[]): Parsed | undefined {
   try {
@@ -24,8 +25,8 @@ function globals(args: readonly string[]): Parsed | undefined {
 export async function main(args: string[]): Promise<number> {
   const parsed = globals(args);
   const [name = "", ...words] = parsed?.args ?? [];
-  const verb = Object.hasOwn(verbs, name) ? verbs[name] : undefined;
-  if (!parsed || !verb || parsed.flags.bool("version") || !LEVELS.includes(parsed.flags.string("log-level")))
+  const load = Object.hasOwn(verbs, name) ? verbs[name] : undefined;
+  if (!parsed || !load || parsed.flags.bool("version") || !LEVELS.includes(parsed.flags.string("log-level")))
     return (await import("./main.ts")).main(args);
-  return ended(() => invoke(new Cli(parsed.flags), verb, `docker ${name}`, words));
+  return ended(async () => invoke(new Cli(parsed.flags), await load(), `docker ${name}`, words));
 }
