@@ -109,6 +109,8 @@ export interface ImageSummary {
   Containers: number;
   /** From API 1.47, when asked for. */
   Manifests?: ManifestSummary[];
+  /** From API 1.48. */
+  Descriptor?: ImageInspect["Descriptor"];
 }
 
 /** GET /images/{name}/json */

@@ -1,8 +1,9 @@
 // POST /containers/{id}/attach
 import type { Duplex } from "node:stream";
 import { badRequest, conflict } from "../errors.ts";
-import { type Hijack, MULTIPLEXED_STREAM, RAW_STREAM } from "../server/hijack.ts";
+import { type Hijack, streamType } from "../server/hijack.ts";
 import { boolean } from "../server/request.ts";
+import { atLeast } from "../server/version.ts";
 import { serveAttach } from "../streams/attach.ts";
 import { DetachMatcher, parseDetachKeys } from "../streams/detach-keys.ts";
 import { acceptKey, websocketStream } from "../streams/websocket.ts";
@@ -24,7 +25,7 @@ export function attachContainer(room: Room, container: Container, hijack: Hijack
   const raw = container.record.Config.Tty;
   return attach(room, container, hijack, {
     raw,
-    accept: () => hijack.accept(raw ? RAW_STREAM : MULTIPLEXED_STREAM),
+    accept: () => hijack.accept(streamType(hijack, raw)),
   });
 }
 
@@ -36,12 +37,15 @@ export async function attachWebsocket(room: Room, container: Container, hijack: 
   const offered = headers["sec-websocket-protocol"]?.split(",")[0]?.trim();
   return attach(room, container, hijack, {
     raw: true,
+    // Which streams are wanted could not be said before: they are all taken.
+    everything: !atLeast(hijack.apiVersion, "1.42"),
     accept: () =>
       websocketStream(
         hijack.accept("", {
           "Sec-WebSocket-Accept": acceptKey(key),
           ...(offered ? { "Sec-WebSocket-Protocol": offered } : {}),
         }),
+        atLeast(hijack.apiVersion, "1.28") ? "binary" : "text",
       ),
   });
 }
@@ -50,9 +54,10 @@ async function attach(
   room: Room,
   container: Container,
   hijack: Hijack,
-  { raw, accept }: { raw: boolean; accept(): Duplex },
+  { raw, everything, accept }: { raw: boolean; everything?: boolean; accept(): Duplex },
 ): Promise<void> {
-  const flag = (name: string): boolean => boolean(hijack.query.get(name));
+  const flag = (name: string): boolean =>
+    (everything && /^std/.test(name)) || boolean(hijack.query.get(name));
   const keys = parseDetachKeys(hijack.query.get("detachKeys"));
   checkAttach(container);
   const { Config } = container.record;

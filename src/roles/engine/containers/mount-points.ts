@@ -129,6 +129,13 @@ function tmpfsOptions(mount: Mount): string[] {
   return words;
 }
 
+const OPTIONS_OF = [
+  ["bind", "BindOptions"],
+  ["volume", "VolumeOptions"],
+  ["tmpfs", "TmpfsOptions"],
+  ["image", "ImageOptions"],
+] as const;
+
 /** One `--mount` value. */
 function fromMount(mount: Mount): StoredMount {
   const type = mount.Type ?? "";
@@ -138,6 +145,9 @@ function fromMount(mount: Mount): StoredMount {
   const wrong = (why: string): never => {
     throw badRequest(`invalid mount config for type "${type}": ${why}`);
   };
+  for (const [own, name] of OPTIONS_OF) {
+    if (own !== type && mount[name] !== undefined) wrong(`field ${name} must not be specified`);
+  }
   const base: StoredMount = {
     ...blank(),
     Type: type,

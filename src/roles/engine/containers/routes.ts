@@ -9,6 +9,7 @@ import { MULTIPLEXED_STREAM, RAW_STREAM } from "../server/hijack.ts";
 import { boolean, Filters, integer, type RouteContext, type RouteEnv, readBody } from "../server/request.ts";
 import { streamBytes, streamJson } from "../server/stream.ts";
 import { atLeast } from "../server/version.ts";
+import { cgroupFacts } from "../system/host.ts";
 import { archiveRoutes } from "./archive/routes.ts";
 import { resizeContainer } from "./attach.ts";
 import { containerChanges } from "./changes.ts";
@@ -20,6 +21,7 @@ import { killContainer } from "./kill.ts";
 import { removeLink } from "./legacy-links.ts";
 import { listContainers } from "./list.ts";
 import { checkLogs, type LogsRequest, writeLogs } from "./logs.ts";
+import { createFor, updateFor } from "./older-clients.ts";
 import { pauseContainer, unpauseContainer } from "./pause.ts";
 import { pruneContainers } from "./prune.ts";
 import { removeContainer } from "./remove.ts";
@@ -31,10 +33,12 @@ import { restartContainer, type StopOptions, stopContainer } from "./stop.ts";
 import { topContainer } from "./top.ts";
 import { updateContainer } from "./update.ts";
 
+const since = (c: RouteContext, version: string): boolean => atLeast(c.get("apiVersion"), version);
+
 const CONDITIONS: ReadonlySet<string> = new Set(["not-running", "next-exit", "removed"]);
 
 function stopOptions(c: RouteContext): StopOptions {
-  const signal = c.req.query("signal");
+  const signal = since(c, "1.42") ? c.req.query("signal") : undefined;
   const timeout = integer(c.req.query("t"), "t");
   return { ...(signal ? { signal } : {}), ...(timeout === undefined ? {} : { timeout }) };
 }
@@ -58,19 +62,20 @@ export function containerRoutes(engine: Engine): Hono<RouteEnv> {
   const room = () => roomOf(engine);
   const container = (c: RouteContext) => room().registry.get(c.req.param("id") ?? "");
 
-  app.get("/containers/json", async (c) =>
-    c.json(
-      await listContainers(room(), {
-        all: boolean(c.req.query("all")),
-        limit: integer(c.req.query("limit"), "limit") ?? 0,
-        size: boolean(c.req.query("size")),
-        filters: Filters.parse(c.req.query("filters")),
-      }),
-    ),
-  );
+  app.get("/containers/json", async (c) => {
+    const listed = await listContainers(room(), {
+      all: boolean(c.req.query("all")),
+      limit: integer(c.req.query("limit"), "limit") ?? 0,
+      size: boolean(c.req.query("size")),
+      filters: Filters.parse(c.req.query("filters")),
+    });
+    if (!since(c, "1.46")) for (const { HostConfig } of listed) delete HostConfig.Annotations;
+    return c.json(listed);
+  });
   app.post("/containers/create", async (c) => {
     const body = await readBody(c, containerCreate, "CreateRequest");
-    const created = await createContainer(room(), body, {
+    const request = createFor(c.get("apiVersion"), body, cgroupFacts().version);
+    const created = await createContainer(room(), request, {
       name: c.req.query("name") ?? "",
       ...(c.req.query("platform") ? { platform: c.req.query("platform")! } : {}),
     });
@@ -81,7 +86,7 @@ export function containerRoutes(engine: Engine): Hono<RouteEnv> {
   );
   app.get("/containers/:id/json", async (c) => {
     const shown = await inspectContainer(room(), container(c), boolean(c.req.query("size")));
-    if (!atLeast(c.get("apiVersion"), "1.45")) addOldAliases(shown);
+    if (!since(c, "1.45")) addOldAliases(shown);
     return c.json(shown);
   });
   app.get("/containers/:id/top", async (c) =>
@@ -91,7 +96,7 @@ export function containerRoutes(engine: Engine): Hono<RouteEnv> {
     const target = container(c);
     const request = logsRequest(c);
     checkLogs(target, request);
-    const multiplexed = !target.record.Config.Tty && atLeast(c.get("apiVersion"), "1.42");
+    const multiplexed = !target.record.Config.Tty && since(c, "1.42");
     return streamBytes(
       c,
       { contentType: multiplexed ? MULTIPLEXED_STREAM : RAW_STREAM, shutdown: engine.shutdown },
@@ -105,6 +110,13 @@ export function containerRoutes(engine: Engine): Hono<RouteEnv> {
     });
   });
   app.post("/containers/:id/start", async (c) => {
+    // A host config once; those who still send one must learn that it is not heard. An empty one is fine.
+    const { "content-length": length = "0", "transfer-encoding": chunked } = c.req.header();
+    if (chunked || Number(length) > 7) {
+      throw badRequest(
+        "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24",
+      );
+    }
     await startContainer(room(), container(c));
     return c.body(null, 204);
   });
@@ -145,7 +157,7 @@ export function containerRoutes(engine: Engine): Hono<RouteEnv> {
     return c.body(null, 200);
   });
   app.post("/containers/:id/wait", (c) => {
-    const condition = c.req.query("condition") || "not-running";
+    const condition = (since(c, "1.30") && c.req.query("condition")) || "not-running";
     if (!CONDITIONS.has(condition)) throw badRequest(`invalid condition: "${condition}"`);
     const { state } = container(c);
     // Registered before the head goes out: the client starts the container as soon as it has seen it.
@@ -183,7 +195,7 @@ export function containerRoutes(engine: Engine): Hono<RouteEnv> {
     const target = container(c);
     const request = {
       stream: boolean(c.req.query("stream"), true),
-      oneShot: boolean(c.req.query("one-shot")),
+      oneShot: since(c, "1.41") && boolean(c.req.query("one-shot")),
     };
     if (request.stream && request.oneShot) {
       throw badRequest("cannot have stream=true and one-shot=true");
@@ -194,7 +206,7 @@ export function containerRoutes(engine: Engine): Hono<RouteEnv> {
   });
   app.post("/containers/:id/update", async (c) => {
     const body = await readBody(c, containerUpdate, "UpdateConfig");
-    return c.json(await updateContainer(room(), container(c), body));
+    return c.json(await updateContainer(room(), container(c), updateFor(c.get("apiVersion"), body)));
   });
   app.get("/containers/:id/attach/ws", (c) => {
     container(c);

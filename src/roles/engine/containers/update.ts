@@ -30,7 +30,9 @@ function checkConflicts(asked: ContainerUpdate, present: HostConfig): void {
 function merged(present: HostConfig, asked: ContainerUpdate): HostConfig {
   const { RestartPolicy, ...limits } = asked;
   const given = Object.entries(limits).filter(
-    ([, value]) => value !== 0 && value !== "" && value !== null && value !== undefined,
+    // But for the limit of processes, where 0 takes the limit away.
+    ([key, value]) =>
+      (value !== 0 || key === "PidsLimit") && value !== "" && value !== null && value !== undefined,
   );
   const host = { ...present, ...Object.fromEntries(given) } as HostConfig;
   if (RestartPolicy && RestartPolicy.Name !== "") host.RestartPolicy = RestartPolicy;

@@ -2,7 +2,7 @@
 import { execStart } from "../../../spec/engine/exec.ts";
 import type { Room } from "../containers/room.ts";
 import { containerEvent } from "../containers/room.ts";
-import { type Hijack, MULTIPLEXED_STREAM, RAW_STREAM } from "../server/hijack.ts";
+import { type Hijack, streamType } from "../server/hijack.ts";
 import { fromJson } from "../server/request.ts";
 import { serveAttach } from "../streams/attach.ts";
 import { DetachMatcher, parseDetachKeys } from "../streams/detach-keys.ts";
@@ -29,7 +29,7 @@ export async function startExecRequest(room: Room, hijack: Hijack): Promise<void
   );
   // Attached before the start, so that the first bytes are seen. The connection is taken over at once: what goes wrong
   // from here is told in the stream, as docker does.
-  const connection = hijack.accept(raw ? RAW_STREAM : MULTIPLEXED_STREAM);
+  const connection = hijack.accept(streamType(hijack, raw));
   const serving = serveAttach(
     {
       streams,

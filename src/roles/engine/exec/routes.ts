@@ -5,6 +5,7 @@ import { roomOf } from "../containers/index.ts";
 import type { Engine } from "../engine.ts";
 import { badRequest } from "../errors.ts";
 import { integer, type RouteEnv, readBody } from "../server/request.ts";
+import { atLeast } from "../server/version.ts";
 import { createExec, resizeExec } from "./verbs.ts";
 
 export function execRoutes(engine: Engine): Hono<RouteEnv> {
@@ -12,7 +13,8 @@ export function execRoutes(engine: Engine): Hono<RouteEnv> {
   app.post("/containers/:id/exec", async (c) => {
     const room = roomOf(engine);
     const config = await readBody(c, execCreate, "ExecOptions");
-    const exec = createExec(room, room.registry.get(c.req.param("id")), config);
+    const asked = atLeast(c.get("apiVersion"), "1.42") ? config : { ...config, ConsoleSize: undefined };
+    const exec = createExec(room, room.registry.get(c.req.param("id")), asked);
     return c.json({ Id: exec.id }, 201);
   });
   app.get("/exec/:id/json", (c) => c.json(roomOf(engine).execs.get(c.req.param("id")).inspect()));

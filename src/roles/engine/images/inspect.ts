@@ -1,7 +1,7 @@
 // GET /images/{name}/json and /images/{name}/history
 import type { ImageHistoryItem, ImageInspect, ImageRunConfig } from "../../../spec/engine/image.ts";
 import { atLeast } from "../server/version.ts";
-import { createdAt } from "./list.ts";
+import { createdAt, targetOf } from "./list.ts";
 import type { StoredImage } from "./store.ts";
 
 // What container configs have and image configs do not; shown as zero up to API 1.49.
@@ -25,16 +25,19 @@ const CONTAINER_FIELDS: ImageRunConfig = {
   Labels: null,
 };
 
+/** Go's zero time: up to API 1.43 an image without a time of creation had this one. */
+const NEVER = "0001-01-01T00:00:00Z";
+
 export function inspectImage(image: StoredImage, snapshotter: string, apiVersion: string): ImageInspect {
   const { config } = image;
   const run = config.config ?? {};
-  const target = image.records.find(({ target: { digest } }) => digest === image.targetDigest)?.target;
   return {
     Id: image.id,
     RepoTags: image.repoTags,
     RepoDigests: image.repoDigests,
     Parent: image.parent,
     Comment: config.history?.at(-1)?.comment ?? "",
+    ...(config.created || atLeast(apiVersion, "1.44") ? {} : { Created: NEVER }),
     ...(config.created ? { Created: config.created } : {}),
     ...(atLeast(apiVersion, "1.45") ? {} : { Container: "", ContainerConfig: CONTAINER_FIELDS }),
     DockerVersion: config.docker_version ?? "",
@@ -49,9 +52,7 @@ export function inspectImage(image: StoredImage, snapshotter: string, apiVersion
     GraphDriver: { Name: snapshotter, Data: null },
     RootFS: { Type: config.rootfs.type, Layers: config.rootfs.diff_ids },
     Metadata: { LastTagTime: image.taggedAt.toISOString() },
-    ...(target && atLeast(apiVersion, "1.48")
-      ? { Descriptor: { mediaType: target.mediaType, digest: target.digest, size: target.size } }
-      : {}),
+    ...(atLeast(apiVersion, "1.48") ? targetOf(image) : {}),
   };
 }
 

@@ -43,6 +43,13 @@ export function createdAt(image: StoredImage): number {
   return Number.isNaN(time) || time < 0 ? 0 : time;
 }
 
+/** The descriptor that the image's names point to, as inspect and list show it. */
+export function targetOf({ records, targetDigest }: StoredImage): Pick<ImageSummary, "Descriptor"> {
+  const target = records.find(({ target: { digest } }) => digest === targetDigest)?.target;
+  if (!target) return {};
+  return { Descriptor: { mediaType: target.mediaType, digest: target.digest, size: target.size } };
+}
+
 export interface ListOptions {
   apiVersion: string;
   /** Also the nameless images that others are made from. */
@@ -112,6 +119,7 @@ export function summarize(
       ...(atLeast(options.apiVersion, "1.44") ? {} : { VirtualSize: image.size }),
       Labels: image.config.config?.Labels ?? null,
       Containers: -1,
+      ...(atLeast(options.apiVersion, "1.48") ? targetOf(image) : {}),
     });
   }
   return summaries.sort((a, b) => b.Created - a.Created);

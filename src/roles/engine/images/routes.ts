@@ -26,11 +26,16 @@ export function imageRoutes(engine: Engine): Hono<RouteEnv> {
   app.get("/images/json", async (c) => {
     const apiVersion = c.get("apiVersion");
     const images = await engine.images.list();
-    const summaries = summarize(images, Filters.parse(c.req.query("filters")), {
+    const filters = Filters.parse(c.req.query("filters"));
+    const named = atLeast(apiVersion, "1.41") ? undefined : c.req.query("filter");
+    const summaries = summarize(images, named ? filters.with("reference", named) : filters, {
       apiVersion,
       all: boolean(c.req.query("all")),
       sharedSize: atLeast(apiVersion, "1.42") && boolean(c.req.query("shared-size")),
     });
+    if (atLeast(apiVersion, "1.51")) {
+      for (const shown of summaries) shown.Containers = engine.containers.usingImage(shown.Id).length;
+    }
     if (atLeast(apiVersion, "1.47") && boolean(c.req.query("manifests"))) {
       for (const shown of summaries) {
         shown.Manifests = await imageManifests(engine, images.find(({ id }) => id === shown.Id)!);

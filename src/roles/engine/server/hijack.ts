@@ -1,8 +1,10 @@
 // Requests that turn their connection into a raw byte stream (attach, exec start). The routes are told apart from hono's
 // because they need the socket; the server parses the head, hands over, and turns a throw before `accept` into a JSON error.
+
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Engine } from "../engine.ts";
+import { atLeast } from "./version.ts";
 
 export interface Hijack {
   readonly request: IncomingMessage;
@@ -34,3 +36,7 @@ export interface HijackRoute {
 /** Media types of hijacked streams. */
 export const RAW_STREAM = "application/vnd.docker.raw-stream";
 export const MULTIPLEXED_STREAM = "application/vnd.docker.multiplexed-stream";
+
+/** The media type of a hijacked stream; before 1.42 there was one for both kinds. @param raw without frames */
+export const streamType = ({ apiVersion }: Hijack, raw: boolean): string =>
+  raw || !atLeast(apiVersion, "1.42") ? RAW_STREAM : MULTIPLEXED_STREAM;

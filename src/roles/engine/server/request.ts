@@ -97,6 +97,11 @@ export class Filters {
     return new Filters(map);
   }
 
+  /** With one more value. */
+  with(key: string, value: string): Filters {
+    return new Filters(new Map([...this.map, [key, [...this.get(key), value]]]));
+  }
+
   /** The values for a key; empty when it was not given. */
   get(key: string): readonly string[] {
     return this.map.get(key) ?? [];

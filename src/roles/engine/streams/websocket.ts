@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { Duplex } from "node:stream";
 
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+const TEXT = 0x1;
 const BINARY = 0x2;
 const CLOSE = 0x8;
 const PING = 0x9;
@@ -98,13 +99,14 @@ export class FrameReader {
   }
 }
 
-/** The stream inside of a websocket whose handshake is done: what is written goes out as binary frames. */
-export function websocketStream(socket: Duplex): Duplex {
+/** The stream inside of a websocket whose handshake is done; `kind`: of the frames in which what is written goes out. */
+export function websocketStream(socket: Duplex, kind: "binary" | "text" = "binary"): Duplex {
+  const opcode = kind === "text" ? TEXT : BINARY;
   const stream = new Duplex({
     allowHalfOpen: true,
     read: () => socket.resume(),
     write(chunk: Buffer, _encoding, done) {
-      if (socket.write(encodeFrame(BINARY, chunk))) done();
+      if (socket.write(encodeFrame(opcode, chunk))) done();
       else socket.once("drain", () => done());
     },
     final(done) {

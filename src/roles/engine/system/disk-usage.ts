@@ -45,11 +45,11 @@ export async function systemDiskUsage(
   types: readonly string[],
   apiVersion: string,
 ): Promise<DiskUsage> {
+  const choosing = atLeast(apiVersion, "1.42");
   for (const type of types) {
-    if (!TYPES.includes(type as UsageType)) throw badRequest(`unknown object type: ${type}`);
+    if (choosing && !TYPES.includes(type as UsageType)) throw badRequest(`unknown object type: ${type}`);
   }
-  const wanted = (type: UsageType): boolean =>
-    types.length === 0 || !atLeast(apiVersion, "1.42") || types.includes(type);
+  const wanted = (type: UsageType): boolean => types.length === 0 || !choosing || types.includes(type);
   const counted = wanted("image") ? await images(engine, apiVersion) : { LayersSize: 0, Images: null };
   return {
     ...counted,

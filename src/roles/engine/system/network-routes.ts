@@ -4,7 +4,8 @@ import { type IpamConfig, type NetworkInspect, networkCreate } from "../../../sp
 import type { Engine } from "../engine.ts";
 import { badRequest, forbidden } from "../errors.ts";
 import type { IpamPool, NetworkInfo } from "../network/types.ts";
-import { Filters, type RouteEnv, readBody } from "../server/request.ts";
+import { Filters, type RouteContext, type RouteEnv, readBody } from "../server/request.ts";
+import { atLeast } from "../server/version.ts";
 import { parseTime } from "./time.ts";
 
 const FILTERS = ["dangling", "driver", "id", "label", "label!", "name", "scope", "type"] as const;
@@ -80,18 +81,20 @@ export function networkRoutes(engine: Engine): Hono<RouteEnv> {
   const app = new Hono<RouteEnv>();
   const { networks } = engine;
 
-  const list = (text: string | undefined): NetworkInspect[] => {
-    const filters = Filters.parse(text).allow(FILTERS);
+  const list = (c: RouteContext): NetworkInspect[] => {
+    const filters = Filters.parse(c.req.query("filters")).allow(FILTERS);
+    // Since then only the inspection of one tells who is on it.
+    const withContainers = !atLeast(c.get("apiVersion"), "1.28");
     for (const type of filters.get("type")) {
       if (type !== "custom" && type !== "builtin") throw badRequest(`invalid filter: 'type'='${type}'`);
     }
     return networks
       .list()
       .filter((network) => passes(network, filters))
-      .map((network) => inspectNetwork(network, false));
+      .map((network) => inspectNetwork(network, withContainers));
   };
-  app.get("/networks", (c) => c.json(list(c.req.query("filters"))));
-  app.get("/networks/", (c) => c.json(list(c.req.query("filters"))));
+  app.get("/networks", (c) => c.json(list(c)));
+  app.get("/networks/", (c) => c.json(list(c)));
 
   app.post("/networks/create", async (c) => {
     const body = await readBody(c, networkCreate, "NetworkCreateRequest");
@@ -104,7 +107,7 @@ export function networkRoutes(engine: Engine): Hono<RouteEnv> {
     const network = await networks.create({
       name: body.Name,
       driver: body.Driver || "bridge",
-      ipv4: body.EnableIPv4,
+      ...(atLeast(c.get("apiVersion"), "1.48") ? { ipv4: body.EnableIPv4 } : {}),
       ipv6: body.EnableIPv6,
       pools: (body.IPAM?.Config ?? []).map((config) => ({
         subnet: config.Subnet || undefined,

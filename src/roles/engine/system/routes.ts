@@ -7,6 +7,7 @@ import { systemDiskUsage } from "./disk-usage.ts";
 import { eventStream } from "./event-stream.ts";
 import { systemInfo, versionResponse } from "./info.ts";
 import { login } from "./login.ts";
+import { infoFor } from "./older-clients.ts";
 
 export function systemRoutes(engine: Engine): Hono<RouteEnv> {
   const app = new Hono<RouteEnv>();
@@ -26,7 +27,7 @@ export function systemRoutes(engine: Engine): Hono<RouteEnv> {
   });
 
   app.get("/version", async (c) => c.json(await versionResponse(engine)));
-  app.get("/info", async (c) => c.json(await systemInfo(engine)));
+  app.get("/info", async (c) => c.json(infoFor(c.get("apiVersion"), await systemInfo(engine))));
   app.get("/events", (c) => eventStream(engine, c));
 
   app.post("/auth", async (c) => {
