@@ -132,7 +132,6 @@ describe("the configuration", () => {
     [["--storage-driver", "zfs"], "error initializing graphdriver: driver not supported: zfs"],
     [["--default-runtime", "nope"], "specified default runtime 'nope' does not exist"],
     [["--add-runtime", "runc=/x"], "runtime name 'runc' is reserved"],
-    [["--userns-remap", "default"], "--userns-remap is not implemented"],
     [["-b", "br0", "--bip", "10.0.0.1/24"], "mutually exclusive"],
     [["--log-level", "loud"], "invalid logging level: loud"],
     [["--label", "x"], "bad attribute format: x"],
