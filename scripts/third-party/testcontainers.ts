@@ -9,11 +9,11 @@ const PATIENCE = Number(process.env["THIRD_PARTY_PATIENCE"] ?? 2400);
 
 const RESULTS: Readonly<Record<string, Outcome["result"]>> = { "✓": "passed", "×": "failed", "↓": "skipped" };
 
-/** What the verbose reporter printed: a line a test, and for each that failed a block headed FAIL. */
+/** What the verbose reporter printed: a line a test, and a block headed FAIL for those that failed of one cause. */
 function readReport(text: string): Outcome[] {
   const reasons = new Map<string, string>();
-  for (const [, test = "", reason = ""] of text.matchAll(/^ FAIL {2}(\S+ > .*)\n(.*)/gm)) {
-    reasons.set(test.trim(), reason);
+  for (const [, heads = "", reason = ""] of text.matchAll(/^((?: FAIL {2}\S+ > .*\n)+)(.*)/gm)) {
+    for (const [, test = ""] of heads.matchAll(/^ FAIL {2}(.*)/gm)) reasons.set(test.trim(), reason);
   }
   return [...text.matchAll(/^ +([✓×↓]) (\S+\.test\.ts > .*?)(?: \d+ms)?$/gm)].map(
     ([, mark = "", test = ""]) => ({
@@ -50,6 +50,7 @@ export const testcontainers: Suite = async (ground, directory) => {
     },
   );
   writeFileSync(join(ground.scratch, "vitest.txt"), stdout + stderr);
-  const outcomes = readReport(stdout);
+  // The tests are told on the one, what failed on the other.
+  const outcomes = readReport(`${stdout}\n${stderr}`);
   return outcomes.length > 0 ? outcomes : [{ test: "vitest", result: "failed", said: stdout + stderr }];
 };
