@@ -24,13 +24,16 @@ function poll(fd: number, events: number, milliseconds: number): boolean {
   return result > 0;
 }
 
-/** Waits until the process has ended (it may stay a zombie) or the time is over; blocks this thread. man 2 ppoll */
-export function pidfdWait(process: Fd, milliseconds: number): boolean {
+/** As `pollReadable`, but signals do not cut it short. */
+export function waitReadable(fd: Fd, milliseconds: number): boolean {
   const until = performance.now() + milliseconds;
   for (;;) {
     const left = Math.max(0, until - performance.now());
-    if (pollReadable(process.number, left)) return true;
+    if (pollReadable(fd.number, left)) return true;
     // A signal may have come before the time was over.
     if (left === 0) return false;
   }
 }
+
+/** Waits until the process has ended (it may stay a zombie) or the time is over; blocks this thread. man 2 ppoll */
+export const pidfdWait: (process: Fd, milliseconds: number) => boolean = waitReadable;

@@ -4,7 +4,7 @@ import { errnoText } from "../../ffi/errno.ts";
 import { Fd } from "../../ffi/fd.ts";
 import { duplicate, read } from "../../ffi/file.ts";
 import { syscall } from "../../ffi/libc.ts";
-import { pollReadable } from "../../ffi/poll.ts";
+import { waitReadable } from "../../ffi/poll.ts";
 import { assemble } from "./elf.ts";
 import { sealedMemfd } from "./memfd.ts";
 import { type Plan, recordIndex } from "./plan.ts";
@@ -114,7 +114,7 @@ export function spawnPlan(plan: Plan, options: SpawnOptions): RunningPlan {
       if (code >= MESSAGE) return { kind: "message", code, value };
       return { kind: "failed", error: new PlanError(recordIndex(code), value, explain(plan, code, value)) };
     },
-    waits: (milliseconds) => pollReadable(report.readEnd.number, milliseconds),
+    waits: (milliseconds) => waitReadable(report.readEnd, milliseconds),
     close: () => report.readEnd.close(),
   };
 }

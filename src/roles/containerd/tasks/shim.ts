@@ -6,6 +6,7 @@ import { TtrpcClient } from "../../../wire/ttrpc/client.ts";
 import { decode, type Message } from "../../../wire/ttrpc/codec.ts";
 import { DeleteResponse, TaskV2, TaskV3 } from "../../../wire/ttrpc/messages/task.ts";
 import type { Caller } from "../../../wire/ttrpc/service.ts";
+import { shimSocket } from "../../../wire/ttrpc/shim-address.ts";
 import { within } from "../../../within.ts";
 import type { Bootstrap, Bundle } from "./bundle.ts";
 import { isOwnShim, shimCommand } from "./runtime.ts";
@@ -81,13 +82,20 @@ export class Shim {
     try {
       bundle.intend(runtime);
       if (isOwnShim(runtime) && standsAlone) {
-        const adopted = await around.waiting
+        const adopting = around.waiting
           .adopt({ namespace, id, bundle: bundle.path })
           .catch((error: unknown) => log("warning", "a shim is started the long way", { id, error }));
+        // Written while the shim makes its socket: where that will be is known.
+        const address = `unix://${shimSocket(around.address, namespace, id)}`;
+        const bootstrap = { version: TASK_VERSION, address, protocol: "ttrpc" };
+        bundle.save(bootstrap);
+        const adopted = await adopting;
         if (adopted) {
-          const { client, address } = adopted;
-          const bootstrap = { version: TASK_VERSION, address, protocol: "ttrpc" };
-          bundle.save(bootstrap);
+          const { client } = adopted;
+          if (adopted.address !== address) {
+            bootstrap.address = adopted.address;
+            bundle.save(bootstrap);
+          }
           return new Shim(namespace, id, runtime, bundle, bootstrap, client, shimLog, around.waiting);
         }
       }

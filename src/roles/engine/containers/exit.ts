@@ -64,8 +64,9 @@ export async function ended(room: Room, container: Container, exit: ExitInfo): P
   if (delay === undefined) {
     state.setStopped(info);
     releaseMounts(room, container);
-    persist(room, container);
+    // What is written first of a removal says that it has ended, too.
     if (container.host.AutoRemove && !room.stopping) removeLater(room, container);
+    else persist(room, container);
     return;
   }
   container.failures = lasted >= STEADY_RUN ? 1 : container.failures + 1;
