@@ -58,6 +58,8 @@ export async function ended(room: Room, container: Container, exit: ExitInfo): P
     exitCode: String(exit.exitCode),
     execDuration: String(Math.max(0, Math.trunc(lasted / 1000) || 0)),
   });
+  // The shim is asked to delete the task before this process stops for the kernel, which takes the network apart meanwhile.
+  await new Promise<void>((resolve) => setImmediate(resolve));
   await releaseNetworks(room, container);
   // The task's cgroup and mounts are gone when those who wait for the end are told.
   await within(2000, container.released);
