@@ -42,7 +42,17 @@ describe("flags", () => {
       ["--tls=maybe"],
       'invalid argument "maybe" for "--tls" flag: strconv.ParseBool: parsing "maybe": invalid syntax',
     ],
-    [["--default-ulimit", "x"], "invalid ulimit argument: x"],
+    [
+      ["--default-ulimit", "x"],
+      'invalid argument "x" for "--default-ulimit" flag: invalid ulimit argument: x\nSee \'dockerd --help\'.',
+    ],
+    [["--dns", "1.2.3.4.5"], 'invalid argument "1.2.3.4.5" for "--dns" flag: 1.2.3.4.5 is not an ip address'],
+    [["--dns-search", "a b"], 'invalid argument "a b" for "--dns-search" flag: a b is not a valid domain'],
+    [["--label", "x"], 'invalid argument "x" for "--label" flag: bad attribute format: x'],
+    [
+      ["--registry-mirror", "ftp://x"],
+      'invalid argument "ftp://x" for "--registry-mirror" flag: invalid mirror: unsupported scheme "ftp" in "ftp://x"',
+    ],
   ])("%j is refused", (args, message) => expect(() => parseFlags(args)).toThrow(message));
 });
 
@@ -75,8 +85,15 @@ describe("daemon.json", () => {
     expect(() => parseFile('{"debugg": true, "aa": 1}')).toThrow(
       "the following directives don't match any configuration option: aa, debugg",
     );
-    expect(() => parseFile('{"debug": "yes"}')).toThrow("Config field debug");
-    expect(() => parseFile('{"hosts": [1]}')).toThrow("Config field hosts.0");
+    for (const [text, words] of [
+      ['{"debug": "yes"}', "string into Go struct field Config.debug of type bool"],
+      ['{"mtu": "x"}', "string into Go struct field Config.mtu of type int"],
+      ['{"hosts": "x"}', "string into Go struct field Config.hosts of type []string"],
+      ['{"hosts": [1]}', "number into Go struct field Config.hosts of type string"],
+      ['{"labels": {}}', "object into Go struct field Config.labels of type []string"],
+    ] as const) {
+      expect(() => parseFile(text)).toThrow(`json: cannot unmarshal ${words}`);
+    }
     expect(() => parseFile("{")).toThrow("invalid JSON");
     expect(() => parseFile("[]")).toThrow("must be an object");
   });
@@ -99,6 +116,26 @@ describe("daemon.json", () => {
       writeFileSync(path, '{"nope": 1}');
       expect(() => loadConfig(parseFlags(["--config-file", path]))).toThrow(
         `unable to configure the Docker daemon with file ${path}: the following directives don't match any configuration option: nope`,
+      );
+      const refusal = (file: object, ...more: string[]): string => {
+        writeFileSync(path, JSON.stringify(file));
+        try {
+          loadConfig(parseFlags(["--config-file", path, ...more]));
+        } catch (error) {
+          return (error as Error).message.replace(
+            `unable to configure the Docker daemon with file ${path}: `,
+            "",
+          );
+        }
+        return "";
+      };
+      const alone = "configuration validation from file failed: ";
+      expect(refusal({ dns: ["x.y"] })).toBe(`${alone}x.y is not an ip address`);
+      expect(refusal({ "dns-search": ["bad name!"] })).toBe(`${alone}bad name! is not a valid domain`);
+      expect(refusal({ labels: ["x"] })).toBe(`${alone}bad attribute format: x`);
+      expect(refusal({ "max-concurrent-uploads": -1 })).toBe(`${alone}invalid max concurrent uploads: -1`);
+      expect(refusal({ bip: "10.0.0.1/24" }, "-b", "br0")).toBe(
+        "merged configuration validation from file and command line flags failed: You specified -b & --bip, mutually exclusive options. Please specify only one",
       );
       writeFileSync(path, '{"labels": ["a=b"]}');
       expect(loadConfig(parseFlags(["--config-file", path, "-D"]))).toMatchObject({
@@ -134,11 +171,14 @@ describe("the configuration", () => {
     [["--add-runtime", "runc=/x"], "runtime name 'runc' is reserved"],
     [["-b", "br0", "--bip", "10.0.0.1/24"], "mutually exclusive"],
     [["--log-level", "loud"], "invalid logging level: loud"],
-    [["--label", "x"], "bad attribute format: x"],
     [["--exec-opt", "native.cgroupdriver=systemd"], "only cgroupfs"],
     [["--log-driver", "fluentd"], "no log driver named 'fluentd' is registered"],
     [["-H", "npipe://x"], "invalid bind address format"],
-    [["--max-concurrent-downloads", "0"], "invalid max concurrent downloads: 0"],
+    [["--max-concurrent-downloads", "-1"], "invalid max concurrent downloads: -1"],
+    [["--max-concurrent-uploads", "-1"], "invalid max concurrent uploads: -1"],
+    [["--mtu", "-1"], "invalid default MTU: -1"],
+    [["--default-ipc-mode", "x"], 'default IPC mode setting (x) is invalid; use "shareable" or "private"'],
+    [["--default-address-pool", "base=x,size=24"], 'invalid base pool "x": invalid CIDR address: x'],
   ])("%j is refused", (args, message) => expect(() => build(...args)).toThrow(message));
 
   test("harmless values of what is missing are taken", () => {

@@ -162,7 +162,7 @@ export const directives: readonly Directive[] = [
   text("log-level", 'Set the logging level ("debug"|"info"|"warn"|"error"|"fatal")', { short: "l" }),
   { key: "log-opts", flag: "log-opt", type: "map", help: "Default log driver options for containers" },
   int("max-concurrent-downloads", "Set the max concurrent downloads", {
-    ignored: "all layers of an image are fetched at once",
+    ignored: "three layers of an image are fetched at a time",
   }),
   int("max-concurrent-uploads", "Set the max concurrent uploads", { ignored: "" }),
   int("max-download-attempts", "Set the max download attempts for each pull"),

@@ -1,6 +1,7 @@
 // daemon.json: known keys with the right types, nothing else, and nothing that a flag says as well.
 import { readFileSync } from "node:fs";
-import { byKey } from "./directives.ts";
+import type { z } from "zod";
+import { byKey, type DirectiveType } from "./directives.ts";
 import { ConfigError, fileTypes } from "./values.ts";
 
 export const DEFAULT_CONFIG_FILE = "/etc/docker/daemon.json";
@@ -20,6 +21,35 @@ function flatten(raw: Record<string, unknown>): Record<string, unknown> {
   const { proxies, ...rest } = raw;
   if (typeof proxies !== "object" || proxies === null) return raw;
   return { ...rest, ...(proxies as Record<string, unknown>) };
+}
+
+// Go's words for a value of another type. encoding/json: UnmarshalTypeError
+function mismatch(key: string, value: unknown, issue: z.core.$ZodIssue): string {
+  const { type } = byKey.get(key)!;
+  const found = issue.path.reduce<unknown>(
+    (inner, step) => (inner as Record<PropertyKey, unknown>)?.[step],
+    value,
+  );
+  const field = [key, ...issue.path.filter((step) => typeof step === "string")].join(".");
+  const wanted =
+    issue.path.length === 0 ? GO_TYPES[type] : issue.code === "invalid_type" ? issue.expected : undefined;
+  if (wanted === undefined) return `json: cannot unmarshal Config field ${field}: ${issue.message}`;
+  return `json: cannot unmarshal ${jsonKind(found)} into Go struct field Config.${field} of type ${wanted}`;
+}
+
+const GO_TYPES: Partial<Record<DirectiveType, string>> = {
+  bool: "bool",
+  int: "int",
+  string: "string",
+  list: "[]string",
+  map: "map[string]string",
+};
+
+function jsonKind(value: unknown): string {
+  if (Array.isArray(value)) return "array";
+  // Go says what the number was only where it is no whole one.
+  if (typeof value === "number") return Number.isInteger(value) ? "number" : `number ${value}`;
+  return typeof value === "boolean" ? "bool" : typeof value;
 }
 
 /** Values by key from the text of a daemon.json. Throws ConfigError with docker's words (without the file's name). */
@@ -46,10 +76,7 @@ export function parseFile(text: string): Map<string, unknown> {
     if (value === null) continue;
     const parsed = fileTypes[byKey.get(key)!.type].safeParse(value);
     if (!parsed.success) {
-      const issue = parsed.error.issues[0]!;
-      throw new ConfigError(
-        `json: cannot unmarshal Config field ${[key, ...issue.path.map(String)].join(".")}: ${issue.message}`,
-      );
+      throw new ConfigError(mismatch(key, value, parsed.error.issues[0]!));
     }
     values.set(key, parsed.data);
   }

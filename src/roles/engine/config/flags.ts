@@ -1,7 +1,7 @@
 // dockerd's command line with pflag's grammar (--flag value, --flag=value, -f value, -fvalue, -Df value): yargs cannot tell
 // `-Hunix:///x` or `--pidfile=` apart from mistakes, and its words for an error are not the ones that people search for.
 import { type Directive, directives } from "./directives.ts";
-import { ConfigError, fromFlag } from "./values.ts";
+import { ConfigError, fromFlag, LIST_CHECKS } from "./values.ts";
 
 type Flag = Directive & { flag: string };
 
@@ -25,7 +25,21 @@ export function parseFlags(args: readonly string[]): Map<string, unknown> {
     else if (arg.startsWith("-") && arg.length > 1) short(arg, queue, add);
     else throw usage('"dockerd" accepts no arguments.');
   }
-  return new Map([...given].map(([flag, values]) => [flag.key, fromFlag(flag.type, values, flag.flag)]));
+  return new Map([...given].map(([flag, values]) => [flag.key, checked(flag, values)]));
+}
+
+// pflag names the value and the flag with what is wrong.
+function checked({ key, type, flag }: Flag, values: string[]): unknown {
+  for (const value of values) {
+    try {
+      LIST_CHECKS[key]?.(value);
+      if (type === "ulimits") fromFlag(type, [value], flag);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      throw usage(`invalid argument "${value}" for "--${flag}" flag: ${error.message}`);
+    }
+  }
+  return fromFlag(type, values, flag);
 }
 
 function long(arg: string, queue: string[], add: (flag: Flag, value: string) => void): void {

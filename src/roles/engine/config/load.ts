@@ -6,7 +6,7 @@ import { byKey } from "./directives.ts";
 import { DEFAULT_CONFIG_FILE, readConfigFile, refuseConflicts } from "./file.ts";
 import { parseHost } from "./host.ts";
 import type { EngineConfig, RuntimeConfig, TlsConfig, Ulimit } from "./types.ts";
-import { ConfigError, LOG_DRIVERS, parseBytes, parseMirror } from "./values.ts";
+import { ConfigError, isCidr, LIST_CHECKS, LOG_DRIVERS, parseBytes, parseMirror } from "./values.ts";
 
 /** Where TLS files are when nobody says. */
 const CERT_PATH = process.env["DOCKER_CERT_PATH"] || "/root/.docker";
@@ -96,9 +96,7 @@ export function buildConfig(values: Values, configFile: string): EngineConfig {
   if (bridge !== "" && values.has("bip")) {
     throw new ConfigError("You specified -b & --bip, mutually exclusive options. Please specify only one");
   }
-  for (const label of list("labels")) {
-    if (!/^[^=]+=/.test(label)) throw new ConfigError(`bad attribute format: ${label}`);
-  }
+  for (const [key, check] of Object.entries(LIST_CHECKS)) for (const value of list(key)) check(value);
   checkExecOptions(list("exec-opts"));
   const hosts = list("hosts");
   const logDriver = text("log-driver", "json-file");
@@ -106,7 +104,15 @@ export function buildConfig(values: Values, configFile: string): EngineConfig {
     throw new ConfigError(`logger: no log driver named '${logDriver}' is registered`);
   }
   const downloads = number("max-concurrent-downloads", 3);
-  if (downloads < 1) throw new ConfigError(`invalid max concurrent downloads: ${downloads}`);
+  if (downloads < 0) throw new ConfigError(`invalid max concurrent downloads: ${downloads}`);
+  const uploads = number("max-concurrent-uploads", 5);
+  if (uploads < 0) throw new ConfigError(`invalid max concurrent uploads: ${uploads}`);
+  const mtu = number("mtu", 1500);
+  if (mtu < 0) throw new ConfigError(`invalid default MTU: ${mtu}`);
+  const pools = (values.get("default-address-pools") as { base: string; size: number }[] | undefined) ?? [];
+  for (const { base } of pools) {
+    if (!isCidr(base)) throw new ConfigError(`invalid base pool "${base}": invalid CIDR address: ${base}`);
+  }
   const attempts = number("max-download-attempts", 5);
   if (attempts < 1) throw new ConfigError(`invalid max download attempts: ${attempts}`);
   return {
@@ -151,14 +157,15 @@ export function buildConfig(values: Values, configFile: string): EngineConfig {
     defaultIpcMode: oneOf(
       text("default-ipc-mode", "private"),
       ["private", "shareable"] as const,
-      `IPC "${text("default-ipc-mode", "")}" mode is invalid`,
+      `default IPC mode setting (${text("default-ipc-mode", "")}) is invalid; use "shareable" or "private"`,
     ),
     defaultShmSize: parseBytes(text("default-shm-size", "64M")),
     noNewPrivileges: flag("no-new-privileges", false),
     seccompProfile: text("seccomp-profile", "builtin") || "builtin",
     logDriver,
     logOptions: (values.get("log-opts") as Record<string, string> | undefined) ?? {},
-    maxConcurrentDownloads: downloads,
+    // 0 is "as it is by default".
+    maxConcurrentDownloads: downloads || 3,
     maxDownloadAttempts: attempts,
     experimental: flag("experimental", false),
     proxies: {
@@ -171,8 +178,7 @@ export function buildConfig(values: Values, configFile: string): EngineConfig {
     network: {
       bridge,
       bip: text("bip", "") || undefined,
-      defaultAddressPools:
-        (values.get("default-address-pools") as { base: string; size: number }[] | undefined) ?? [],
+      defaultAddressPools: pools,
       dns: list("dns"),
       dnsOptions: list("dns-opts"),
       dnsSearch: list("dns-search"),
@@ -182,7 +188,8 @@ export function buildConfig(values: Values, configFile: string): EngineConfig {
       ipMasq: flag("ip-masq", true),
       iptables: flag("iptables", true),
       icc: flag("icc", true),
-      mtu: number("mtu", 1500),
+      // 0: the kernel's own, which is the default's.
+      mtu: mtu || 1500,
       userlandProxy: flag("userland-proxy", true),
       fixedCidr: text("fixed-cidr", "") || undefined,
       defaultGateway: text("default-gateway", "") || undefined,
@@ -206,18 +213,39 @@ function metricsAddress(text: string): string | undefined {
   return text;
 }
 
+// Whether what is wrong comes from somewhere else than the file alone.
+function isFine(file: Values, path: string): boolean {
+  try {
+    buildConfig(file, path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Merges flags with the file they name. Throws ConfigError. */
 export function loadConfig(flags: Values): EngineConfig {
   const asked = flags.get("config-file") as string | undefined;
   const path = asked ?? DEFAULT_CONFIG_FILE;
   const file = readConfigFile(path, asked !== undefined);
+  if (file.size === 0) return buildConfig(flags, path);
+  const refused = (error: unknown, what: string): unknown =>
+    error instanceof ConfigError
+      ? new ConfigError(`unable to configure the Docker daemon with file ${path}: ${what}${error.message}`)
+      : error;
   try {
     refuseConflicts(flags, file);
+  } catch (error) {
+    throw refused(error, "");
+  }
+  try {
     return buildConfig(new Map([...file, ...flags]), path);
   } catch (error) {
-    if (error instanceof ConfigError && file.size > 0) {
-      throw new ConfigError(`unable to configure the Docker daemon with file ${path}: ${error.message}`);
-    }
-    throw error;
+    throw refused(
+      error,
+      isFine(file, path)
+        ? "merged configuration validation from file and command line flags failed: "
+        : "configuration validation from file failed: ",
+    );
   }
 }

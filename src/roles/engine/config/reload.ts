@@ -18,6 +18,9 @@ const RELOADABLE = [
   "liveRestore",
   "maxConcurrentDownloads",
   "maxDownloadAttempts",
+  "defaultShmSize",
+  "defaultCgroupnsMode",
+  "defaultIpcMode",
 ] as const satisfies readonly (keyof EngineConfig)[];
 
 let commandLine: readonly string[] = [];

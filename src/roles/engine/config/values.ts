@@ -1,4 +1,5 @@
 // The spellings of configuration values, on the command line and in the file.
+import { isIP } from "node:net";
 import { z } from "zod";
 import type { DirectiveType } from "./directives.ts";
 import type { RuntimeConfig, Ulimit } from "./types.ts";
@@ -42,6 +43,35 @@ function parsePool(value: string): { base: string; size: number } {
   }
   return { base: fields["base"], size };
 }
+
+/** "10.0.0.0/8" or "fd00::/8". */
+export function isCidr(text: string): boolean {
+  const [address = "", length = "", ...more] = text.split("/");
+  const bits = isIP(address) === 4 ? 32 : isIP(address) === 6 ? 128 : -1;
+  return more.length === 0 && /^\d{1,3}$/.test(length) && Number(length) <= bits;
+}
+
+const LABEL = "[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?";
+const DOMAIN = new RegExp(`^${LABEL}(?:\\.${LABEL})*\\.?$`);
+
+/** What each value of a list must be, by the list's key; dockerd's words. moby: opts/opts.go */
+export const LIST_CHECKS: Readonly<Record<string, (value: string) => void>> = {
+  labels(value) {
+    if (!/^[^=]+=/.test(value)) throw new ConfigError(`bad attribute format: ${value}`);
+  },
+  dns(value) {
+    if (isIP(value.trim()) === 0) throw new ConfigError(`${value} is not an ip address`);
+  },
+  "dns-search"(value) {
+    const name = value.trim();
+    // A dot alone: none.
+    if (name === ".") return;
+    if (name.length >= 255 || !/[a-zA-Z]/.test(name) || !DOMAIN.test(name)) {
+      throw new ConfigError(`${value} is not a valid domain`);
+    }
+  },
+  "registry-mirrors": (value) => void parseMirror(value),
+};
 
 /** Flag occurrences → the directive's value. `flag` is for the error. */
 export function fromFlag(type: DirectiveType, values: string[], flag: string): unknown {
