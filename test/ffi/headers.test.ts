@@ -49,6 +49,8 @@ function constantSource(header: string, group: Constant[]): string {
     "#define _GNU_SOURCE 1",
     "#include <stdint.h>",
     "#include <sys/types.h>",
+    // _IOWR and its like, which some headers use without bringing them.
+    "#include <asm/ioctl.h>",
     `#include <${header}>`,
   ];
   for (const { name, value } of group) {
