@@ -186,6 +186,7 @@ describe("ffi against the C headers of arm64", () => {
 
 /** Constants from kernels after 6.1, absent from Debian 12's linux-libc-dev. */
 const NEWER_THAN_6_1 = new Set<string>([
+  "UFFD_FEATURE_WP_ASYNC",
   "PIDFD_SELF",
   "PIDFD_THREAD",
   "MOUNT_ATTR_NOSYMFOLLOW",
