@@ -3,6 +3,7 @@ import { makeDirectories, removeFile } from "../../../ffi/path.ts";
 import { log } from "../../observe/log.ts";
 import { traced } from "../../observe/trace.ts";
 import { JsonLog, type SavedJsonLog } from "../../store/jsonlog/writer.ts";
+import { idMapsOf } from "../../wire/containerd/id-maps.ts";
 import { performMounts, undoMounts } from "../../wire/containerd/mounting.ts";
 import { type AnyValue, type Mount, ServiceError } from "../../wire/containerd/services.ts";
 import { timestamp } from "../../wire/ttrpc/messages/well-known.ts";
@@ -141,7 +142,9 @@ export class Container {
     this.#ownPidNamespace = spec.ownPidNamespace;
     removeFile(`${this.bundle}/exit.json`);
     saveOptions(this.bundle, this.options);
-    performMounts(rootfs, this.#rootfs);
+    const mapped = rootfs.some(({ options }) => idMapsOf(options));
+    const layers = mapped ? await import("../../wire/containerd/idmapped-layers.ts") : undefined;
+    performMounts(rootfs, this.#rootfs, layers?.mountIdmapped);
     try {
       makeDirectories(this.options.root, 0o711);
       this.#jsonLog = openJsonLog(spec);

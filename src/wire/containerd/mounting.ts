@@ -3,7 +3,8 @@ import { isErrno } from "../../../ffi/errno.ts";
 import { cstr, syscall } from "../../../ffi/libc.ts";
 import { mountArguments } from "../../../ffi/mount-flags.ts";
 import { makeDirectories } from "../../../ffi/path.ts";
-import { idMapsOf, mountIdmapped } from "./idmapped-layers.ts";
+import { idMapsOf } from "./id-maps.ts";
+import type { mountIdmapped } from "./idmapped-layers.ts";
 import type { Mount } from "./services.ts";
 
 const MS_REMOUNT = 32;
@@ -43,11 +44,16 @@ export function shortened(data: string): { directory: string; data: string } | u
   return { directory, data: parts.with(at, `lowerdir=${relative.join(":")}`).join(",") };
 }
 
-function mountOne({ type, source, target = "", options }: Mount, directory: string): void {
+function mountOne(
+  { type, source, target = "", options }: Mount,
+  directory: string,
+  mapping: typeof mountIdmapped | undefined,
+): void {
   const where = target ? `${directory}/${target}` : directory;
   const ids = idMapsOf(options);
   if (ids) {
-    mountIdmapped({ type, source, options: ids.others }, ids, where, undoMounts);
+    if (!mapping) throw new Error(`mount ${where}: layers with mapped ids cannot be mounted here`);
+    mapping({ type, source, options: ids.others }, ids, where, undoMounts);
     return;
   }
   const { flags, data } = mountArguments(options);
@@ -68,12 +74,19 @@ function mountOne({ type, source, target = "", options }: Mount, directory: stri
   if (flags & MS_BIND && flags & ~(MS_BIND | 16384)) mount(source, where, type, flags | MS_REMOUNT, "");
 }
 
-/** Performs the mounts in order; on an error takes back those already done. */
-export function performMounts(mounts: readonly Mount[], directory: string): void {
+/**
+ * Performs the mounts in order; on an error takes back those already done.
+ * @param mapping performs those whose layers have mapped ids: given by callers that may meet them, since hardly any shim does
+ */
+export function performMounts(
+  mounts: readonly Mount[],
+  directory: string,
+  mapping?: typeof mountIdmapped,
+): void {
   if (mounts.length === 0) return;
   makeDirectories(directory, 0o711);
   try {
-    for (const each of mounts) mountOne(each, directory);
+    for (const each of mounts) mountOne(each, directory, mapping);
   } catch (error) {
     undoMounts(directory);
     throw error;

@@ -7,7 +7,8 @@ import { AT_FDCWD, O_PATH } from "../../../../ffi/constants/fcntl.ts";
 import { attachMount, bindMount, overlayMount, overlayView } from "../../../../ffi/detached-mount.ts";
 import type { Fd } from "../../../../ffi/fd.ts";
 import { openName, toByteName } from "../../../../ffi/tree.ts";
-import { idmapped } from "../../../wire/containerd/idmapped-layers.ts";
+import { idmapped } from "../../../wire/containerd/id-maps.ts";
+import { mountIdmapped } from "../../../wire/containerd/idmapped-layers.ts";
 import { performMounts, undoMounts } from "../../../wire/containerd/mounting.ts";
 import type { Mount } from "../../../wire/containerd/services.ts";
 import type { Remap } from "../config/remap.ts";
@@ -47,7 +48,7 @@ export function mountLayers(
       layers.length === 1
         ? { type: "bind", source: layers[0]!, options: ["ro"] }
         : { type: "overlay", source: "overlay", options: [`lowerdir=${layers.join(":")}`] };
-    performMounts(idmapped([lower], remap), path);
+    performMounts(idmapped([lower], remap), path, mountIdmapped);
     if (!writable) return taken;
   }
   let mount: Fd;

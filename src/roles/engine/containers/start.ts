@@ -2,7 +2,7 @@
 import { create as message, toBinary } from "@bufbuild/protobuf";
 import { log } from "../../../observe/log.ts";
 import { traced } from "../../../observe/trace.ts";
-import { idmapped } from "../../../wire/containerd/idmapped-layers.ts";
+import { idmapped } from "../../../wire/containerd/id-maps.ts";
 import type { Mount as SnapshotMount } from "../../../wire/containerd/services.ts";
 import { ServiceError } from "../../../wire/containerd/services.ts";
 import { OptionsSchema } from "../../../wire/gen/shim/runc_pb.ts";

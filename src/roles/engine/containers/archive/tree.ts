@@ -11,7 +11,8 @@ import { isErrno } from "../../../../../ffi/errno.ts";
 import type { Fd } from "../../../../../ffi/fd.ts";
 import { open } from "../../../../../ffi/file.ts";
 import { createFile, makeDirectory, openInside, toByteName } from "../../../../../ffi/tree.ts";
-import { idmapped } from "../../../../wire/containerd/idmapped-layers.ts";
+import { idmapped } from "../../../../wire/containerd/id-maps.ts";
+import { mountIdmapped } from "../../../../wire/containerd/idmapped-layers.ts";
 import { performMounts, undoMounts } from "../../../../wire/containerd/mounting.ts";
 import type { Mount } from "../../../../wire/containerd/services.ts";
 import { ApiError, conflict } from "../../errors.ts";
@@ -100,7 +101,7 @@ function innerMounts(container: Container): InnerMount[] {
 // Attached to `place` for a moment, since such layers can be mounted in no other way on Linux before 6.15.
 function openMapped(mounts: readonly Mount[], place: string): Fd {
   undoMounts(place);
-  performMounts(mounts, place);
+  performMounts(mounts, place, mountIdmapped);
   try {
     return bindMount(place, { recursive: false, readonly: false });
   } finally {
