@@ -1,5 +1,6 @@
 // An image archive on its way into the content store: each file is stored as it comes, so that order does not matter and
 // memory stays small; what the archive holds is known at its end.
+
 import { z } from "zod";
 import {
   ConfigRootfs,
@@ -10,13 +11,13 @@ import {
 } from "../../../spec/oci/image.ts";
 import { decompress } from "../../../store/tar/decompress.ts";
 import { ArchiveError, type TarEntry } from "../../../store/tar/entry.ts";
+import { IMAGE_NAME, REF_NAME } from "../../../store/tar/layout.ts";
 import { cleanParts } from "../../../store/tar/names.ts";
 import { TarReader } from "../../../store/tar/reader.ts";
 import { type Descriptor, ServiceError } from "../../../wire/containerd/services.ts";
 import { formatReference, InvalidReference, parseTagged } from "../../../wire/distribution/reference.ts";
 import { hasCode } from "./codes.ts";
 import { parse, parseJson, readBlob } from "./document.ts";
-import { IMAGE_NAME, REF_NAME } from "./export.ts";
 import type { PullServices } from "./session.ts";
 
 /** What an archive names: a manifest or index, and its name or bare tag. */

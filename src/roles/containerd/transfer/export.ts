@@ -1,25 +1,18 @@
 // Images as one archive: an OCI layout that `docker load` takes too. image-spec image-layout.md
 import { Manifest, MediaType } from "../../../spec/oci/image.ts";
 import { hostPlatform, normalize, platformRank } from "../../../spec/oci/platform.ts";
-import { END, encodeHeader, paddingOf } from "../../../store/tar/encode.ts";
-import { plainEntry, plainFile } from "../../../store/tar/plain.ts";
+import { blobPath, IMAGE_NAME, packLayout, REF_NAME } from "../../../store/tar/layout.ts";
 import type { ExportRequest } from "../../../wire/containerd/services.ts";
 import { familiarName, parseReference, type Reference } from "../../../wire/distribution/reference.ts";
 import { parseJson, readBlob } from "./document.ts";
 import { choose, type Node } from "./graph.ts";
 import type { PullServices } from "./session.ts";
 
-/** Annotations of a layout's index: the full name for containerd, the tag for everybody. */
-export const IMAGE_NAME = "io.containerd.image.name";
-export const REF_NAME = "org.opencontainers.image.ref.name";
-
 interface Exported {
   name: string;
   reference: Reference | undefined;
   root: Node;
 }
-
-export const blobPath = (digest: string): string => `blobs/${digest.replace(":", "/")}`;
 
 function referenceOf(name: string): Reference | undefined {
   try {
@@ -60,18 +53,13 @@ export async function* exportImages(
   for (const { root } of exported) await collect(root);
   const docker = request.skipDockerManifest ? undefined : await manifestJson(on, exported);
 
-  yield encodeHeader(plainEntry("blobs/", 0, true));
-  yield encodeHeader(plainEntry("blobs/sha256/", 0, true));
-  for (const [digest, size] of [...sizes].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    signal?.throwIfAborted();
-    yield encodeHeader(plainEntry(blobPath(digest), size));
-    yield* services.content.read(ns, digest);
-    yield new Uint8Array(paddingOf(size));
-  }
-  yield* plainFile("index.json", indexJson(exported));
-  if (docker !== undefined) yield* plainFile("manifest.json", docker);
-  yield* plainFile("oci-layout", JSON.stringify({ imageLayoutVersion: "1.0.0" }));
-  yield END;
+  yield* packLayout({
+    blobs: sizes,
+    read: (digest) => services.content.read(ns, digest),
+    index: indexJson(exported),
+    ...(docker === undefined ? {} : { more: { "manifest.json": docker } }),
+    ...(signal ? { signal } : {}),
+  });
 }
 
 function indexJson(exported: readonly Exported[]): string {

@@ -1,4 +1,5 @@
 // What an image archive holds: its documents, read and checked, before anything is stored.
+
 import { z } from "zod";
 import type { Fd } from "../../../../ffi/fd.ts";
 import { toByteName } from "../../../../ffi/tree.ts";
@@ -12,6 +13,7 @@ import {
   type Descriptor as SpecDescriptor,
 } from "../../../spec/oci/image.ts";
 import { hostPlatform, matchPlatform } from "../../../spec/oci/platform.ts";
+import { blobPath, IMAGE_NAME, REF_NAME } from "../../../store/tar/layout.ts";
 import { readIn } from "../build/tree.ts";
 import { badRequest } from "../errors.ts";
 import { readLegacyArchive } from "./load-legacy.ts";
@@ -38,9 +40,6 @@ const dockerManifest = z.array(
   }),
 );
 
-const IMAGE_NAME = "io.containerd.image.name";
-const REF_NAME = "org.opencontainers.image.ref.name";
-
 const invalid = (why: string): Error => badRequest(`invalid archive: ${why}`);
 
 function json(bytes: Uint8Array, path: string): unknown {
@@ -63,8 +62,6 @@ function must(root: Fd, path: string): Uint8Array {
   if (!bytes) throw invalid(`${path} is missing`);
   return bytes;
 }
-
-const blobPath = (digest: string): string => `blobs/${digest.replace(":", "/")}`;
 
 function configOf(bytes: Uint8Array, path: string): DockerImageConfig {
   parsed(ConfigRootfs, bytes, path);

@@ -1,8 +1,7 @@
 // GET /images/get and /images/{name}/get: an OCI layout that is a docker-archive as well (manifest.json), as docker 25 and later write it.
 
 import { MediaType } from "../../../spec/oci/image.ts";
-import { END, encodeHeader, paddingOf } from "../../../store/tar/encode.ts";
-import { plainEntry, plainFile } from "../../../store/tar/plain.ts";
+import { blobPath, IMAGE_NAME, packLayout, REF_NAME } from "../../../store/tar/layout.ts";
 import {
   familiarName,
   formatReference,
@@ -21,10 +20,6 @@ export interface Saved {
   image: StoredImage;
   references: Reference[];
 }
-
-/** Annotation by which containerd finds the full name in a layout's index. */
-const IMAGE_NAME = "io.containerd.image.name";
-const REF_NAME = "org.opencontainers.image.ref.name";
 
 function referenceOf(name: string): Reference | undefined {
   try {
@@ -70,8 +65,6 @@ export function selectForSaving(all: readonly StoredImage[], names: readonly str
   }
   return [...chosen.values()];
 }
-
-const blobPath = (digest: string): string => `blobs/${digest.replace(":", "/")}`;
 
 function manifestJson(saved: readonly Saved[]): string {
   return JSON.stringify(
@@ -126,19 +119,14 @@ export async function saveImages(
       if (!sizes.has(digest)) sizes.set(digest, (await content.info(engine.namespace, digest)).size);
     }
   }
-  return (async function* () {
-    yield encodeHeader(plainEntry("blobs/", 0, true));
-    yield encodeHeader(plainEntry("blobs/sha256/", 0, true));
-    for (const [digest, size] of [...sizes].sort(([a], [b]) => (a < b ? -1 : 1))) {
-      yield encodeHeader(plainEntry(blobPath(digest), size));
-      yield* content.read(engine.namespace, digest);
-      yield new Uint8Array(paddingOf(size));
-    }
-    yield* plainFile("index.json", indexJson(saved, sizes));
-    yield* plainFile("manifest.json", manifestJson(saved));
-    yield* plainFile("oci-layout", JSON.stringify({ imageLayoutVersion: "1.0.0" }));
-    const repositories = repositoriesJson(saved);
-    if (repositories !== "{}") yield* plainFile("repositories", repositories);
-    yield END;
-  })();
+  const repositories = repositoriesJson(saved);
+  return packLayout({
+    blobs: sizes,
+    read: (digest) => content.read(engine.namespace, digest),
+    index: indexJson(saved, sizes),
+    more: {
+      "manifest.json": manifestJson(saved),
+      ...(repositories === "{}" ? {} : { repositories }),
+    },
+  });
 }
